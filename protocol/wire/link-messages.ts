@@ -1,0 +1,119 @@
+/**
+ * The words between meter and gateway on the serial line: the one table of all messages and commands.
+ * (Espruino dialect: the firmware imports this file.)
+ *
+ * meter → gateway
+ *   HELLO    after every start and on request: who I am, which records I hold
+ *   LIVE     once a second, not acknowledged; its registers are the last ones that are in flash
+ *   RECORD   the registers at the end of a quarter hour; sent again until ACK covers its number
+ *   CLAMP    answer to CHECK_CLAMP
+ *   REFUSED  a command that could not be carried out, and why; nothing has changed
+ *
+ * gateway → meter
+ *   TIME         the gateway's clock; the meter has none of its own after a power cut
+ *   ACK          every record up to this number is on the gateway's disk
+ *   READ         send the records from this number on (again)
+ *   STATUS       answer with HELLO
+ *   CHECK_CLAMP  a person has just switched on a resistive load above 500 W: is the clamp the right way round?
+ */
+export const LINK_HELLO = 0x01;
+export const LINK_LIVE = 0x02;
+export const LINK_RECORD = 0x03;
+export const LINK_CLAMP = 0x04;
+export const LINK_REFUSED = 0x05;
+export const LINK_TIME = 0x81;
+export const LINK_ACK = 0x82;
+export const LINK_READ = 0x83;
+export const LINK_STATUS = 0x84;
+export const LINK_CHECK_CLAMP = 0x85;
+
+/** Flags of LIVE and RECORD, a bit each. */
+export const FLAG_CLIPPED = 1; // a sample touched the end of the ADC's range
+export const FLAG_REVERSED = 2; // the clamp looks reversed (metering.md, "Reversed clamp")
+export const FLAG_POWER_CUT = 4; // the interval contains a restart: up to one checkpoint of energy may be missing
+export const FLAG_NO_CLOCK = 8; // the meter did not know the time; `slot` is 0
+export const FLAG_NO_VOLTAGE = 16; // no mains voltage on the sensor
+
+export interface Hello {
+  type: typeof LINK_HELLO;
+  /** 16 hex digits, from the chip. */
+  meterId: string;
+  /** Counts starts; kept in flash. */
+  boot: number;
+  uptimeMs: number;
+  /** Oldest and newest record still in flash; 0 and 0 where there is none. Numbers start at 1. */
+  oldestRecord: number;
+  newestRecord: number;
+  /** First 16 hex digits of the SHA-256 of the bundle's source. */
+  firmware: string;
+}
+export interface Live {
+  type: typeof LINK_LIVE;
+  boot: number;
+  /** Of the window that was measured. */
+  uptimeMs: number;
+  /** Import +, export −. */
+  powerMw: number;
+  reactiveMvar: number;
+  apparentMva: number;
+  voltageMv: number;
+  currentMa: number;
+  /** In 1/10,000, signed as the power is. */
+  powerFactorE4: number;
+  frequencyMhz: number; // millihertz
+  /** Registers as they are in flash, mWh. Never less than any value sent before. */
+  importMwh: number;
+  exportMwh: number;
+  flags: number;
+}
+/** The registers at one instant. Energy of an interval is the difference of two records. */
+export interface MeterRecord {
+  type: typeof LINK_RECORD;
+  /** Counts up by one from 1, over all boots. */
+  number: number;
+  boot: number;
+  uptimeMs: number;
+  /** The quarter hour (protocol/time/slots) that ended at this instant, or 0 where the meter did not know the time. */
+  slot: number;
+  importMwh: number;
+  exportMwh: number;
+  flags: number;
+}
+export const CLAMP_RIGHT = 0;
+export const CLAMP_REVERSED = 1;
+export const CLAMP_LOAD_TOO_SMALL = 2; // less than 500 W, or not resistive
+export interface Clamp {
+  type: typeof LINK_CLAMP;
+  verdict: number;
+  powerMw: number;
+  powerFactorE4: number;
+}
+export const REFUSED_UNKNOWN = 1; // no such command
+export const REFUSED_MALFORMED = 2; // wrong length or a field out of range
+export const REFUSED_NOT_KEPT = 3; // READ of a record that is no longer in flash
+export interface Refused {
+  type: typeof LINK_REFUSED;
+  /** The type byte of the command that was refused. */
+  command: number;
+  reason: number;
+}
+export interface TimeCommand {
+  type: typeof LINK_TIME;
+  unixMs: number;
+}
+export interface Ack {
+  type: typeof LINK_ACK;
+  number: number;
+}
+export interface ReadRecords {
+  type: typeof LINK_READ;
+  from: number;
+}
+export interface Status {
+  type: typeof LINK_STATUS;
+}
+export interface CheckClamp {
+  type: typeof LINK_CHECK_CLAMP;
+}
+export type MeterMessage = Hello | Live | MeterRecord | Clamp | Refused;
+export type GatewayCommand = TimeCommand | Ack | ReadRecords | Status | CheckClamp;
