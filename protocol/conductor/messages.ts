@@ -9,7 +9,8 @@
  *     ◄── answer {value} ─────────────┤
  *     ├── stop ────────────────────────► closes its stores, exits 0
  *
- * A party sends `ready` once after it has started. Without an IPC channel a party runs on the system's clock.
+ * An `advance` that comes while an earlier one is still in work takes its place (a peer has just died: `deliver` is then
+ * false and the party settles at once). A party sends `ready` once after it has started. Without an IPC channel a party runs on the system's clock.
  */
 export interface AdvanceMessage {
   type: 'advance';

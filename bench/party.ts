@@ -1,0 +1,173 @@
+/**
+ * One party of the grid as a process of its own, led by the conductor over IPC (protocol/conductor/messages.ts).
+ * It can be killed with SIGKILL and started again on what it had on disk.
+ */
+import { type ChildProcess, fork } from 'node:child_process';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import type { AdvanceMessage, PartyMessage, ReadyMessage, SettledMessage } from '../protocol/conductor/messages.ts';
+
+/** The process ended while something was expected of it. */
+export class PartyGone extends Error {
+  readonly party: string;
+  constructor(party: string, detail: string) {
+    super(`${party} is gone${detail ? `: ${detail}` : ''}`);
+    this.name = 'PartyGone';
+    this.party = party;
+  }
+}
+
+export interface PartyOptions {
+  /** For people and log files: `collector`, `gateway of house-1`. */
+  name: string;
+  /** The main file, and the JSON it is started with. */
+  main: string;
+  configPath: string;
+  logPath: string;
+}
+
+interface Waiting<T> {
+  resolve(value: T): void;
+  reject(error: Error): void;
+}
+
+export class Party {
+  readonly name: string;
+  #options: PartyOptions;
+  #child: ChildProcess | null = null;
+  #ready: Waiting<ReadyMessage> | null = null;
+  #settled: (Waiting<SettledMessage> & { toMs: number }) | null = null;
+  #answers = new Map<number, Waiting<unknown>>();
+  #nextQuestion = 1;
+  #fromParty: Uint8Array[] = [];
+  #ended: Promise<void> = Promise.resolve();
+
+  constructor(options: PartyOptions) {
+    this.#options = options;
+    this.name = options.name;
+  }
+
+  get running(): boolean {
+    return this.#child !== null;
+  }
+
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
+  /** Resolves when the party says it is ready. */
+  start(): Promise<ReadyMessage> {
+    if (this.#child) throw new Error(`${this.name} is running already`);
+    const log = openSync(this.#options.logPath, 'a', 0o600);
+    const child = fork(this.#options.main, [this.#options.configPath], {
+      serialization: 'advanced',
+      stdio: ['ignore', log, log, 'ipc'],
+    });
+    closeSync(log);
+    this.#child = child;
+    this.#ended = new Promise((done) => {
+      child.once('exit', (code, signal) => {
+        this.#child = null;
+        const why = signal ? `ended by ${signal}` : `ended with code ${code}\n${this.#logTail()}`;
+        this.#rejectAll(new PartyGone(this.name, why));
+        done();
+      });
+    });
+    child.on('message', (message: PartyMessage) => this.#receive(message));
+    return new Promise((resolve, reject) => {
+      this.#ready = { resolve, reject };
+    });
+  }
+
+  /**
+   * Moves the party's clock. A second call while one is in work takes its place: the first never settles on its own.
+   * What a gateway wrote to its meter is kept for `takeSerial`.
+   */
+  advance(toMs: number, deliver: boolean, serial?: Uint8Array): Promise<SettledMessage> {
+    const child = this.#child;
+    if (!child) return Promise.reject(new PartyGone(this.name, ''));
+    const message: AdvanceMessage = { type: 'advance', toMs, deliver, serial };
+    const previous = this.#settled;
+    const promise = new Promise<SettledMessage>((resolve, reject) => {
+      this.#settled = {
+        toMs,
+        resolve: (value) => {
+          previous?.resolve(value);
+          resolve(value);
+        },
+        reject: (error) => {
+          previous?.reject(error);
+          reject(error);
+        },
+      };
+    });
+    child.send(message, () => {});
+    return promise;
+  }
+
+  ask(question: string): Promise<unknown> {
+    const child = this.#child;
+    if (!child) return Promise.reject(new PartyGone(this.name, ''));
+    const id = this.#nextQuestion++;
+    return new Promise((resolve, reject) => {
+      this.#answers.set(id, { resolve, reject });
+      child.send({ type: 'ask', id, question }, () => {});
+    });
+  }
+
+  /** What the gateway wrote to its meter since the last call. */
+  takeSerial(): Uint8Array[] {
+    const bytes = this.#fromParty;
+    this.#fromParty = [];
+    return bytes;
+  }
+
+  /** SIGKILL, as a power cut would. */
+  async kill(): Promise<void> {
+    this.#child?.kill('SIGKILL');
+    await this.#ended;
+  }
+
+  /** Asks the party to close its stores; kills it if it does not within five seconds. */
+  async stop(): Promise<void> {
+    const child = this.#child;
+    if (!child) return;
+    child.send({ type: 'stop' }, () => {});
+    const impatient = setTimeout(() => child.kill('SIGKILL'), 5000);
+    await this.#ended;
+    clearTimeout(impatient);
+  }
+
+  #receive(message: PartyMessage): void {
+    if (message.type === 'ready') {
+      this.#ready?.resolve(message);
+      this.#ready = null;
+    } else if (message.type === 'settled') {
+      if (message.serial?.length) this.#fromParty.push(message.serial);
+      if (this.#settled?.toMs === message.atMs) {
+        const waiting = this.#settled;
+        this.#settled = null;
+        waiting.resolve(message);
+      }
+    } else if (message.type === 'answer') {
+      this.#answers.get(message.id)?.resolve(message.value);
+      this.#answers.delete(message.id);
+    }
+  }
+
+  #rejectAll(error: PartyGone): void {
+    this.#ready?.reject(error);
+    this.#settled?.reject(error);
+    for (const waiting of this.#answers.values()) waiting.reject(error);
+    this.#ready = null;
+    this.#settled = null;
+    this.#answers.clear();
+  }
+
+  #logTail(): string {
+    try {
+      return readFileSync(this.#options.logPath, 'utf8').split('\n').slice(-12).join('\n');
+    } catch {
+      return '';
+    }
+  }
+}
