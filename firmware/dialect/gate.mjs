@@ -1,0 +1,5 @@
+/** @returns {import('rollup').Plugin} */
+export const espruinoDialect = () => ({
+  name: 'espruino-dialect',
+  generateBundle() {},
+});

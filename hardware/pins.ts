@@ -1,0 +1,33 @@
+/**
+ * Which pin of the ESP32 is wired to what. GPIO numbers, as Espruino takes them in place of `D34`.
+ * (Espruino dialect: the firmware imports this file.)
+ *
+ * Voltage and current have to be on ADC1 (GPIO 32–39): ADC2 is taken by the radio. 34–39 are inputs only and have no
+ * pull-ups, so nothing on the board can load the sensors through them.
+ */
+
+/** ADC1 channel 6: secondary of the voltage transformer, on its bias. */
+export const PIN_VOLTAGE = 34;
+/** ADC1 channel 7: burden of the current transformer, on its bias. */
+export const PIN_CURRENT = 35;
+
+/** GPIO 32–39 are channels 4–7 and 0–3 of ADC1. */
+export const ADC1_PINS = [36, 37, 38, 39, 32, 33, 34, 35];
+
+/** A serial port: Espruino's name for it and its wires, seen from the ESP32. */
+export interface UartPins {
+  port: string;
+  rx: number;
+  tx: number;
+  baud: number;
+}
+
+/** The gateway, a metre of cable away. UART 2's usual pins on boards without PSRAM. */
+export const UART_GATEWAY: UartPins = { port: 'Serial2', rx: 16, tx: 17, baud: 115200 };
+/** The power-line modem (not used yet). */
+export const UART_MODEM: UartPins = { port: 'Serial3', rx: 26, tx: 25, baud: 9600 };
+
+/** Relay of a switched load (not used yet). High is on; low at reset (not a strapping pin). */
+export const PIN_RELAY = 27;
+/** The board's own LED: one blink per Wh, as on any electricity meter. */
+export const PIN_LED = 2;

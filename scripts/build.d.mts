@@ -1,0 +1,13 @@
+export interface Firmware {
+  /** What is put on the board. */
+  code: string;
+  /** Source map, JSON. */
+  map: string;
+  /** SHA-256 of `code`, hex. */
+  digest: string;
+}
+/** Builds the firmware in memory; kept for the life of the process, by entry file. */
+export function buildFirmware(options?: {
+  /** Another main file (tests), relative to the project or absolute. */
+  entry?: string;
+}): Promise<Firmware>;
