@@ -9,6 +9,8 @@ export const LABELS = {
   submission: 'quietmeter/v1/submission',
   /** HPKE `info` of a quarter-hour reading, gateway to provider. */
   sealedReading: 'quietmeter/v1/sealed-reading',
+  /** Derives a month's MAC key from the one that collector and provider share. */
+  batchKey: 'quietmeter/v1/batch-key',
   /** Collector's MAC over a batch to the provider. */
   batch: 'quietmeter/v1/batch',
   /** Provider's MAC over "batch n is on my disk". */

@@ -131,3 +131,6 @@ export function verifyCertificate(
   if (!verifyP256(pseudonymPublicKey, certificateToSign(certificate), certificate.signature))
     throw new CertificateError(`${path}.signature`, 'was not made by the pseudonym key over this certificate');
 }
+
+/** The pseudonym that a certificate of the right length claims, before anything of it was checked: to look it up first. */
+export const pseudonymIn = (bytes: Uint8Array): Uint8Array => bytes.subarray(PSEUDONYM_AT, PUBLIC_KEY_AT);
