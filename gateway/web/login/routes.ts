@@ -1,0 +1,132 @@
+/**
+ * Logging in and out and changing the password, with plain forms that work without scripts. Also the two rules for every
+ * other route: a session is needed unless the route stands in OPEN_ROUTES, and what changes something must come from a
+ * document of this very origin (SameSite alone does not tell ports of one host apart).
+ */
+import cookie from '@fastify/cookie';
+import { renderDocument } from '../assets.ts';
+import type { PageReply, PageRequest, PageServer } from '../page-server.ts';
+import { decodeForm } from '../queries.ts';
+import type { LoginGuard } from './guard.ts';
+import { MAX_PASSWORD_LETTERS, MIN_PASSWORD_LETTERS, type Password } from './password.ts';
+import { SESSION_DAYS, type Sessions } from './sessions.ts';
+
+/** What anyone in the home network may see. Everything else is refused without a session, unknown paths too. */
+const OPEN_ROUTES = new Set(['/login', '/help', '/ca.crt', '/page/:name']);
+
+export interface Login {
+  householdName: string;
+  password: Password;
+  sessions: Sessions;
+  guard: LoginGuard;
+  /** Cookies do not tell ports of one host apart: each gateway has a name of its own. */
+  cookieName: string;
+  log: (line: string) => void;
+  /** Sessions have ended: what they hold open is to be closed. */
+  onSessionsEnded: () => void;
+}
+
+export async function addLogin(server: PageServer, login: Login): Promise<void> {
+  const { householdName, password, sessions, guard, log } = login;
+  await server.register(cookie);
+  server.addContentTypeParser(
+    'application/x-www-form-urlencoded',
+    { parseAs: 'string' },
+    async (_: unknown, body: string | Buffer) => new URLSearchParams(String(body)),
+  );
+
+  server.addHook('onRequest', async (request, reply) => {
+    if (!OPEN_ROUTES.has(request.routeOptions.url ?? '') && !sessions.isValid(tokenOf(request, login))) {
+      if (request.url.startsWith('/api/')) return reply.code(401).send({ error: 'log in first' });
+      return reply.redirect('/login', 303);
+    }
+    if (request.method !== 'GET' && !isOwnOrigin(request)) {
+      return reply.code(403).send({ error: 'refused: the request does not come from this page' });
+    }
+  });
+
+  const loginDocument = (reply: PageReply, status: number, message: string) =>
+    html(reply.code(status), renderDocument('login', { householdName, message }));
+
+  server.get('/login', async (request, reply) => {
+    if (sessions.isValid(tokenOf(request, login))) return reply.redirect('/', 303);
+    return loginDocument(reply, 200, '');
+  });
+
+  server.post('/login', async (request, reply) => {
+    const form = decodeForm(request.body, ['password']);
+    const waitMs = guard.begin(request.ip);
+    if (waitMs > 0) return loginDocument(retryLater(reply, waitMs), 429, tooMany(waitMs));
+    if (!(await password.matches(form.password))) {
+      log(`login refused: wrong password from ${request.ip}`);
+      return loginDocument(reply, 403, 'That is not the password.');
+    }
+    guard.succeeded(request.ip);
+    setSession(reply, login, sessions.begin());
+    return reply.redirect('/', 303);
+  });
+
+  server.post('/logout', async (request, reply) => {
+    sessions.end(tokenOf(request, login) ?? '');
+    login.onSessionsEnded();
+    reply.clearCookie(login.cookieName, COOKIE_OPTIONS);
+    return reply.redirect('/login', 303);
+  });
+
+  const passwordDocument = (reply: PageReply, status: number, message: string) =>
+    html(reply.code(status), renderDocument('password', { householdName, message, minimum: MIN_PASSWORD_LETTERS }));
+
+  server.get('/password', async (_, reply) => passwordDocument(reply, 200, ''));
+
+  server.post('/password', async (request, reply) => {
+    const form = decodeForm(request.body, ['current', 'next', 'again']);
+    const fault = faultOf(form.next, form.again);
+    if (fault) return passwordDocument(reply, 400, fault);
+    const waitMs = guard.begin(request.ip);
+    if (waitMs > 0) return passwordDocument(retryLater(reply, waitMs), 429, tooMany(waitMs));
+    if (!(await password.matches(form.current))) {
+      return passwordDocument(reply, 403, 'The current password is not right. Nothing was changed.');
+    }
+    guard.succeeded(request.ip);
+    await password.change(form.next);
+    sessions.endAll();
+    setSession(reply, login, sessions.begin());
+    login.onSessionsEnded();
+    log('password changed');
+    return reply.redirect('/', 303);
+  });
+}
+
+/** The session's token in the request's cookie. */
+export const tokenOf = (request: PageRequest, { cookieName }: Pick<Login, 'cookieName'>): string | undefined =>
+  request.cookies[cookieName];
+
+export const html = (reply: PageReply, text: string): PageReply => reply.type('text/html; charset=utf-8').send(text);
+
+/** `__Host-` (in the name) makes browsers insist on Secure, this very host and the whole path. */
+const COOKIE_OPTIONS = { path: '/', secure: true, httpOnly: true, sameSite: 'strict' as const };
+
+function setSession(reply: PageReply, { cookieName }: Login, token: string): void {
+  reply.setCookie(cookieName, token, { ...COOKIE_OPTIONS, maxAge: SESSION_DAYS * 86_400 });
+}
+
+function isOwnOrigin(request: PageRequest): boolean {
+  return request.headers.origin === `https://${request.host}`;
+}
+
+const retryLater = (reply: PageReply, waitMs: number): PageReply =>
+  reply.header('retry-after', String(Math.ceil(waitMs / 1000)));
+
+function tooMany(waitMs: number): string {
+  const seconds = Math.ceil(waitMs / 1000);
+  const wait = seconds < 90 ? `${seconds} seconds` : `${Math.ceil(seconds / 60)} minutes`;
+  return `Too many wrong passwords. Try again in ${wait}.`;
+}
+
+function faultOf(next: string, again: string): string | null {
+  if ([...next].length < MIN_PASSWORD_LETTERS)
+    return `The new password needs at least ${MIN_PASSWORD_LETTERS} letters.`;
+  if (next.length > MAX_PASSWORD_LETTERS) return `The new password may have at most ${MAX_PASSWORD_LETTERS} letters.`;
+  if (next !== again) return 'The two new passwords differ.';
+  return null;
+}

@@ -1,0 +1,160 @@
+/**
+ * A household in memory for tests of the page: a sunny day with passing clouds until a quarter past seven in the
+ * evening (local time), a meter that was silent for twenty-five minutes, an evening peak, and reports of which the last ones
+ * still wait. The same every time it is made.
+ */
+import type {
+  HouseholdView,
+  LivePoint,
+  MinutePoint,
+  QuarterHour,
+  ReportRow,
+  ReportState,
+} from '../../gateway/web/household-view.ts';
+import { SLOT_MS, slotOf, slotStartMs } from '../../protocol/time/slots.ts';
+
+const MINUTE_MS = 60_000;
+const HOUR_MS = 3_600_000;
+/** Local midnight that the day starts at: Thursday, 18 June 2026 in Rome. */
+export const DAY_START_MS = Date.UTC(2026, 5, 17, 22);
+export const TIME_ZONE = 'Europe/Rome';
+const NOW_MS = DAY_START_MS + 19 * HOUR_MS + 16 * MINUTE_MS + 20_000;
+const GAP_FROM_MS = DAY_START_MS + 11 * HOUR_MS + 40 * MINUTE_MS;
+const GAP_TO_MS = GAP_FROM_MS + 25 * MINUTE_MS;
+const RESOLUTION_WH = 50;
+
+export class MemoryHousehold implements HouseholdView {
+  readonly householdName: string;
+  /** Set by a test: what the page is to see. */
+  state = { meter: true, grid: true, pendingReports: 2 };
+  verdict: Awaited<ReturnType<HouseholdView['checkClamp']>> = { verdict: 'right', powerW: 1980, powerFactor: 0.99 };
+  warnings: string[] = [];
+  #nowMs = NOW_MS;
+  #latest: LivePoint | null;
+  readonly #listeners = new Set<(point: LivePoint) => void>();
+
+  constructor(householdName = 'Via del Sole 12') {
+    this.householdName = householdName;
+    this.#latest = this.#point(householdPowerW(NOW_MS));
+  }
+
+  get listeners(): number {
+    return this.#listeners.size;
+  }
+  nowMs(): number {
+    return this.#nowMs;
+  }
+  latest(): LivePoint | null {
+    return this.#latest;
+  }
+  onLive(listener: (point: LivePoint) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+  /** A second passes, and the meter sends a value. */
+  measure(powerW: number): void {
+    this.#nowMs += 1000;
+    this.#latest = this.#point(powerW);
+    for (const listener of this.#listeners) listener(this.#latest);
+  }
+  /** Time passes without the meter. */
+  pass(ms: number): void {
+    this.#nowMs += ms;
+  }
+  /** A meter that was never heard. */
+  forget(): void {
+    this.#latest = null;
+  }
+
+  minutes(fromMs: number, toMs: number): MinutePoint[] {
+    const points: MinutePoint[] = [];
+    const first = Math.ceil(Math.max(fromMs, DAY_START_MS - 24 * HOUR_MS) / MINUTE_MS) * MINUTE_MS;
+    for (let unixMs = first; unixMs < Math.min(toMs, this.#nowMs - MINUTE_MS); unixMs += MINUTE_MS) {
+      if (unixMs >= GAP_FROM_MS && unixMs < GAP_TO_MS) continue;
+      points.push({ unixMs, powerW: householdPowerW(unixMs) });
+    }
+    return points;
+  }
+
+  quarterHours(fromMs: number, toMs: number): QuarterHour[] {
+    const quarters: QuarterHour[] = [];
+    const first = Math.max(fromMs, DAY_START_MS - 24 * HOUR_MS);
+    for (let slot = Math.ceil(first / SLOT_MS); slotStartMs(slot) < toMs; slot++) {
+      const startMs = slotStartMs(slot);
+      if (startMs + SLOT_MS > this.#nowMs) break;
+      if (startMs < GAP_TO_MS && startMs + SLOT_MS > GAP_FROM_MS) continue;
+      quarters.push({ slot, startMs, ...energyMwh(startMs), exact: startMs !== GAP_TO_MS });
+    }
+    return quarters;
+  }
+
+  reports(fromMs: number, toMs: number): ReportRow[] {
+    const round = (mwh: number) => Math.round(mwh / 1000 / RESOLUTION_WH) * RESOLUTION_WH;
+    return this.quarterHours(fromMs, toMs).map(({ slot, startMs, importMwh, exportMwh }) => {
+      const age = slotOf(this.#nowMs) - slot;
+      const { pendingReports } = this.state;
+      const state: ReportState =
+        age > pendingReports ? 'delivered' : age === pendingReports && this.state.grid ? 'sent' : 'waiting';
+      const deliveredMs = state === 'delivered' ? startMs + SLOT_MS + 2000 + ((slot * 37) % 5000) : null;
+      return { slot, startMs, state, deliveredMs, importWh: round(importMwh), exportWh: round(exportMwh) };
+    });
+  }
+
+  connection() {
+    return { ...this.state };
+  }
+  async checkClamp() {
+    return this.verdict;
+  }
+
+  #point(powerW: number): LivePoint {
+    const rounded = Math.round(powerW);
+    return {
+      unixMs: this.#nowMs,
+      powerW: rounded,
+      reactiveVar: Math.round(rounded * 0.21),
+      apparentVa: Math.round(Math.abs(rounded) * 1.02),
+      voltageV: 231.4 + (rounded % 7) / 10,
+      currentA: (Math.sign(rounded) * Math.round((Math.abs(rounded) * 102) / 231.4)) / 100,
+      powerFactor: 0.98,
+      frequencyHz: 49.99,
+      importMwh: 4_218_377_250 + (this.#nowMs - NOW_MS),
+      exportMwh: 2_964_018_500,
+      warnings: this.warnings,
+    };
+  }
+}
+
+/** What the house draws (+) or feeds in (−) at an instant: base load, fridge, meals, an evening peak, and a roof in the sun. */
+export function householdPowerW(unixMs: number): number {
+  const hour = ((unixMs - DAY_START_MS) / HOUR_MS + 48) % 24;
+  const minute = Math.floor(unixMs / MINUTE_MS);
+  const bump = (at: number, width: number, watts: number) => watts * Math.exp(-(((hour - at) / width) ** 2));
+  const fridge = minute % 47 < 16 ? 95 : 0;
+  const kettle = (at: number, minutes: number, watts: number) => (hour >= at && hour < at + minutes / 60 ? watts : 0);
+  const oven = hour > 18.6 && hour < 19.7 && minute % 9 < 6 ? 1500 : 0;
+  const base = 140 + fridge + 25 * noise(minute);
+  const people = bump(7.3, 0.7, 450) + bump(12.7, 0.6, 600) + bump(19.9, 1.6, 950);
+  const devices = kettle(7.1, 5, 1900) + kettle(12.4, 22, 1400) + kettle(14.5, 40, 420) + kettle(20.5, 55, 1900) + oven;
+  const sky = hour > 9.4 && hour < 17 ? Math.min(1, 0.62 + 0.9 * Math.abs(noise(Math.floor(minute / 11) + 5))) : 1;
+  const sun = hour > 5.6 && hour < 20.6 ? Math.sin((Math.PI * (hour - 5.6)) / 15) ** 1.7 * 3600 * sky : 0;
+  return base + people + devices - sun + 20 * noise(minute * 3);
+}
+
+/** Quarter hour's energy, split by sign minute by minute, integer mWh. */
+function energyMwh(startMs: number): { importMwh: number; exportMwh: number } {
+  let importMwh = 0;
+  let exportMwh = 0;
+  for (let ms = startMs; ms < startMs + SLOT_MS; ms += MINUTE_MS) {
+    const mwh = Math.round((householdPowerW(ms) * 1000) / 60);
+    if (mwh > 0) importMwh += mwh;
+    else exportMwh -= mwh;
+  }
+  return { importMwh, exportMwh };
+}
+
+/** −1 … 1, the same for the same n. */
+function noise(n: number): number {
+  const x = Math.sin(n * 12.9898) * 43758.5453;
+  return 2 * (x - Math.floor(x)) - 1;
+}
