@@ -15,6 +15,14 @@
  *   READ         send the records from this number on (again)
  *   STATUS       answer with HELLO
  *   CHECK_CLAMP  a person has just switched on a resistive load above 500 W: is the clamp the right way round?
+ *
+ * A start:   meter ── HELLO ──► gateway     again after 10 s … 5 min until TIME has come
+ *            meter ◄── TIME ─── gateway
+ *            meter ◄── READ n ─ gateway     where HELLO names records that the gateway has not: from the first of them on
+ * A record:  meter ── RECORD n ► gateway    again after 10 s … 5 min; a backlog comes in portions of some records a second
+ *            meter ◄── ACK n ── gateway     on its disk, and every one before it that the meter still holds
+ * The meter sends by itself only what it recorded since its start; who finds a gap in the numbers asks with READ. A number that
+ * is skipped although it was asked for is lost (its flash page is damaged): its energy is in the record after it.
  */
 export const LINK_HELLO = 0x01;
 export const LINK_LIVE = 0x02;
@@ -31,8 +39,9 @@ export const LINK_CHECK_CLAMP = 0x85;
 export const FLAG_CLIPPED = 1; // a sample touched the end of the ADC's range
 export const FLAG_REVERSED = 2; // the clamp looks reversed (metering.md, "Reversed clamp")
 export const FLAG_POWER_CUT = 4; // the interval contains a restart: up to one checkpoint of energy may be missing
-export const FLAG_NO_CLOCK = 8; // the meter did not know the time; `slot` is 0
+export const FLAG_NO_CLOCK = 8; // the meter did not know the time. RECORD: `slot` is 0, boot and uptime alone give the instant
 export const FLAG_NO_VOLTAGE = 16; // no mains voltage on the sensor
+export const FLAG_CLOCK_STEP = 32; // the gateway's clock was set by more than 2 s within the interval
 
 export interface Hello {
   type: typeof LINK_HELLO;
@@ -66,14 +75,20 @@ export interface Live {
   exportMwh: number;
   flags: number;
 }
-/** The registers at one instant. Energy of an interval is the difference of two records. */
+/**
+ * The registers at one instant. Energy of an interval is the difference of two records.
+ * With a slot, the instant is that slot's end by the gateway's clock; so each record with a slot also says which uptime of that boot
+ * was which time, and places the records of the same boot that have none (slot 0 ⇔ FLAG_NO_CLOCK): those from before TIME came, and
+ * the *closing record* that the next start writes for a boot that was cut: the last registers that reached flash, and when.
+ * Between a closing record and uptime 0 of the next boot nothing was measured. Slots that are not 0 only increase.
+ */
 export interface MeterRecord {
   type: typeof LINK_RECORD;
   /** Counts up by one from 1, over all boots. */
   number: number;
   boot: number;
   uptimeMs: number;
-  /** The quarter hour (protocol/time/slots) that ended at this instant, or 0 where the meter did not know the time. */
+  /** The quarter hour (protocol/time/slots) that ended at this instant, or 0 (FLAG_NO_CLOCK). */
   slot: number;
   importMwh: number;
   exportMwh: number;
