@@ -1,0 +1,303 @@
+/**
+ * A neighbourhood is data: which households there are, what they draw, when it begins, and what goes wrong. Read from
+ * JSON (bench/scenarios/*.json); whatever is wrong in it is refused with the path of the field.
+ */
+import { readFile } from 'node:fs/promises';
+import { basename, dirname, resolve } from 'node:path';
+import * as v from 'valibot';
+import { DAY_MS } from '../protocol/time/slots.ts';
+import { type ApplianceSpec, applianceSchema, type Preset, presetNames } from './loads/catalogue.ts';
+import { nominalMains } from './loads/grid.ts';
+import { createHouseholdLoad, defaultPlace, type HouseholdLoad, type HouseholdSpec } from './loads/household-load.ts';
+import { Random } from './random.ts';
+import { readTrace, traceLoad } from './trace.ts';
+
+const between = (low: number, high: number) => v.pipe(v.number(), v.minValue(low), v.maxValue(high));
+const whole = (low: number, high: number) => v.pipe(v.number(), v.integer(), v.minValue(low), v.maxValue(high));
+
+/** Names folders and configuration files, so it is kept plain. */
+const identifier = v.pipe(
+  v.string(),
+  v.regex(/^[a-z0-9][a-z0-9-]{0,31}$/, 'expected 1 to 32 of a–z, 0–9 and -, beginning with a letter or digit'),
+);
+
+const ISO_UTC = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?Z$/;
+
+/** Whole seconds of UTC as `2024-06-18T00:00:00Z`; Unix ms inside. */
+const instant = v.pipe(
+  v.string(),
+  v.check(
+    (text) => ISO_UTC.test(text) && new Date(text).toJSON()?.slice(0, 16) === text.slice(0, 16),
+    'expected an instant of UTC such as 2024-06-18T00:00:00Z',
+  ),
+  v.transform((text) => Date.parse(text)),
+);
+
+const placeSchema = v.strictObject({ latitudeDeg: between(-66, 66), longitudeDeg: between(-180, 180) });
+
+const pvSchema = v.strictObject({
+  peakW: between(0, 20_000),
+  tiltDeg: v.optional(between(0, 90), 35),
+  azimuthDeg: v.optional(between(0, 360), 180),
+  sky: v.optional(v.picklist(['changing', 'clear', 'overcast']), 'changing'),
+});
+
+const mainsSchema = v.strictObject({
+  voltageV: v.optional(between(100, 280), nominalMains.voltageV),
+  variationPercent: v.optional(between(0, 15), nominalMains.variationPercent),
+  frequencyHz: v.optional(between(45, 65), nominalMains.frequencyHz),
+});
+
+const householdSchema = v.strictObject({
+  id: identifier,
+  /** What the customer's page calls it; the id where it is left out. */
+  name: v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(80))),
+  preset: v.optional(v.picklist(presetNames)),
+  appliances: v.optional(v.array(applianceSchema), []),
+  pv: v.optional(pvSchema),
+  mains: v.optional(mainsSchema, {}),
+  /** A recording in the UCI format instead of appliances; beside the scenario's file. */
+  trace: v.optional(v.pipe(v.string(), v.minLength(1))),
+});
+
+/** `HH:MM` of UTC, on every day of the run; or one instant. */
+const moment = v.union(
+  [v.pipe(v.string(), v.regex(/^([01]\d|2[0-3]):[0-5]\d$/)), instant],
+  'expected HH:MM or an instant of UTC such as 2024-06-18T12:00:00Z',
+);
+
+const forMinutes = between(0, 7 * 24 * 60);
+
+const faultSchema = v.union([
+  v.strictObject({
+    at: moment,
+    /** A process that is killed without warning and started again after `forMinutes`. */
+    kill: v.pipe(
+      v.string(),
+      v.regex(/^(broker|collector|provider|gateway:.+)$/, 'expected broker, collector, provider or gateway:ID'),
+    ),
+    forMinutes,
+  }),
+  v.strictObject({
+    at: moment,
+    /** A household that is without mains for `forMinutes`: its meter stops, it draws nothing. */
+    powerCut: v.string(),
+    forMinutes,
+  }),
+]);
+
+const scenarioSchema = v.strictObject({
+  name: v.optional(v.string(), ''),
+  seed: whole(0, 2 ** 32 - 1),
+  start: instant,
+  days: v.pipe(v.number(), v.gtValue(0), v.maxValue(3660)),
+  /** Names the area whose sums the provider sees. */
+  area: identifier,
+  /** Readings are rounded to this, Wh. */
+  resolutionWh: v.optional(whole(1, 10_000), 50),
+  /** No area sum of fewer households is shown. */
+  k: v.optional(whole(1, 1000), 3),
+  place: v.optional(placeSchema, defaultPlace),
+  households: v.pipe(v.array(householdSchema), v.minLength(1), v.maxLength(1000)),
+  faults: v.optional(v.array(faultSchema), []),
+});
+
+export interface ScenarioHousehold extends HouseholdSpec {
+  name: string;
+  /** Path of a recording, absolute. */
+  trace?: string;
+}
+
+/** As in the file: see `faultEvents` for what it means on the days of a run. */
+export type Fault = v.InferOutput<typeof faultSchema>;
+
+export interface Scenario {
+  name: string;
+  seed: number;
+  startMs: number;
+  days: number;
+  area: string;
+  resolutionWh: number;
+  k: number;
+  households: ScenarioHousehold[];
+  faults: Fault[];
+}
+
+export interface ScenarioProblem {
+  /** Such as `households[1].pv.peakW`; empty for the whole. */
+  path: string;
+  message: string;
+}
+
+/** The scenario cannot be used; each problem names its field. Recovery: correct the file. */
+export class ScenarioError extends Error {
+  readonly file: string;
+  readonly problems: ScenarioProblem[];
+  constructor(file: string, problems: ScenarioProblem[]) {
+    super(problems.map(({ path, message }) => `${file}: ${path ? `${path}: ` : ''}${message}`).join('\n'));
+    this.name = 'ScenarioError';
+    this.file = file;
+    this.problems = problems;
+  }
+}
+
+type Issue = v.BaseIssue<unknown>;
+
+/** `households[1].pv.peakW` */
+function pathOf(issue: Issue): string {
+  return (issue.path ?? [])
+    .map(({ key }, n) => (typeof key === 'number' ? `[${key}]` : `${n > 0 ? '.' : ''}${String(key)}`))
+    .join('');
+}
+
+function problemOf(issue: Issue): ScenarioProblem {
+  return { path: pathOf(issue), message: issue.message };
+}
+
+/**
+ * @param file the scenario's path: for errors, and because recordings lie beside it
+ * @throws ScenarioError
+ */
+export function parseScenario(text: string, file: string): Scenario {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (error) {
+    throw new ScenarioError(file, [{ path: '', message: `not JSON: ${(error as Error).message}` }]);
+  }
+  const result = v.safeParse(scenarioSchema, json);
+  if (!result.success) throw new ScenarioError(file, result.issues.map(problemOf));
+  const { start, place, households, ...rest } = result.output;
+  const problems = crossCheck(result.output);
+  if (problems.length > 0) throw new ScenarioError(file, problems);
+  return {
+    ...rest,
+    startMs: start,
+    households: households.map(({ trace, name, ...household }) => ({
+      ...household,
+      appliances: household.appliances as unknown as ApplianceSpec[],
+      name: name ?? household.id,
+      place,
+      ...(trace === undefined ? {} : { trace: resolve(dirname(file), trace) }),
+    })),
+  };
+}
+
+/** What no single field shows. */
+function crossCheck({ households, faults }: v.InferOutput<typeof scenarioSchema>): ScenarioProblem[] {
+  const problems: ScenarioProblem[] = [];
+  const ids = new Set<string>();
+  households.forEach((household, n) => {
+    const path = `households[${n}]`;
+    if (ids.has(household.id)) problems.push({ path: `${path}.id`, message: `"${household.id}" is there twice` });
+    ids.add(household.id);
+    const synthesized = household.preset !== undefined || household.appliances.length > 0 || household.pv !== undefined;
+    if (synthesized === (household.trace !== undefined)) {
+      const message = synthesized
+        ? 'a recording and appliances exclude each other'
+        : 'expected a preset, appliances, pv or trace';
+      problems.push({ path, message });
+    }
+  });
+  faults.forEach((fault, n) => {
+    const [field, id] = 'powerCut' in fault ? ['powerCut', fault.powerCut] : ['kill', fault.kill.split(':')[1]];
+    if (id !== undefined && !ids.has(id)) {
+      problems.push({ path: `faults[${n}].${field}`, message: `there is no household "${id}"` });
+    }
+  });
+  return problems;
+}
+
+/** @throws ScenarioError; or the file system's error where the file cannot be read */
+export async function readScenario(file: string): Promise<Scenario> {
+  return parseScenario(await readFile(file, 'utf8'), file);
+}
+
+/** The neighbourhood that shows everything there is. */
+export const defaultScenarioFile = resolve(import.meta.dirname, 'scenarios', 'default.json');
+
+/**
+ * What a household draws: its recording's replay, or its appliances.
+ * @throws TraceError where the recording cannot be used
+ */
+export async function loadOf(household: ScenarioHousehold, seed: number): Promise<HouseholdLoad> {
+  if (household.trace === undefined) return createHouseholdLoad(household, seed);
+  return traceLoad(await readTrace(household.trace));
+}
+
+/** The same neighbourhood with `count` households: the first ones, or all and further, varied ones. */
+export function extendScenario(scenario: Scenario, count: number, seed = scenario.seed): Scenario {
+  const households = scenario.households.slice(0, count);
+  const taken = new Set(households.map(({ id }) => id));
+  for (let n = households.length + 1; households.length < count; n++) {
+    const id = `house-${n}`;
+    if (!taken.has(id)) households.push(variedHousehold(id, n, seed, scenario.households[0].place));
+  }
+  const ids = new Set(households.map(({ id }) => id));
+  const faults = scenario.faults.filter((fault) => {
+    const id = 'powerCut' in fault ? fault.powerCut : fault.kill.split(':')[1];
+    return id === undefined || ids.has(id);
+  });
+  return { ...scenario, households, faults };
+}
+
+/** Half of them are flats; every third of the others has panels. */
+const mixture: Preset[] = ['flat', 'family', 'flat', 'family', 'flat', 'electric', 'flat', 'family', 'flat', 'shop'];
+
+function variedHousehold(id: string, n: number, seed: number, place: HouseholdSpec['place']): ScenarioHousehold {
+  const random = new Random(seed, 'household', id);
+  const preset = mixture[(n - 1) % mixture.length];
+  const appliances: ApplianceSpec[] = [{ kind: 'standby', powerW: Math.round(random.between(5, 90)) }];
+  if (random.chance(0.3)) appliances.push({ kind: 'computer', powerW: Math.round(random.between(50, 250)) });
+  if (random.chance(0.2)) appliances.push({ kind: 'boiler', litresPerDay: Math.round(random.between(40, 160)) });
+  const pv = {
+    peakW: Math.round(random.between(2000, 7000)),
+    tiltDeg: Math.round(random.between(15, 45)),
+    azimuthDeg: Math.round(random.between(110, 250)),
+    sky: 'changing' as const,
+  };
+  const roof = preset !== 'flat' && random.chance(0.4);
+  return { id, name: `House ${n}`, preset, appliances, ...(roof ? { pv } : {}), place, mains: nominalMains };
+}
+
+/** Something that happens in a run: from `atMs` to before `untilMs`. */
+export interface FaultEvent {
+  atMs: number;
+  untilMs: number;
+  kind: 'kill' | 'powerCut';
+  /** `broker`, `collector`, `provider` or `gateway:ID`; for a power cut the household's id. */
+  target: string;
+}
+
+/**
+ * The faults of a run from `startMs` on, in the order of time. `HH:MM` comes on each of its days; what lies before the
+ * start or after the end is left out. Takes the start because a recording sets the clock to its own first row.
+ */
+export function faultEvents(scenario: Scenario, startMs = scenario.startMs, days = scenario.days): FaultEvent[] {
+  const endMs = startMs + days * DAY_MS;
+  const events: FaultEvent[] = [];
+  for (const fault of scenario.faults) {
+    const what =
+      'powerCut' in fault
+        ? { kind: 'powerCut' as const, target: fault.powerCut }
+        : { kind: 'kill' as const, target: fault.kill };
+    for (const atMs of momentsOf(fault.at, startMs, endMs)) {
+      if (atMs >= startMs && atMs < endMs)
+        events.push({ atMs, untilMs: atMs + Math.round(fault.forMinutes * 60) * 1000, ...what });
+    }
+  }
+  return events.sort((a, b) => a.atMs - b.atMs);
+}
+
+function momentsOf(at: string | number, startMs: number, endMs: number): number[] {
+  if (typeof at === 'number') return [at];
+  const [hours, minutes] = at.split(':').map(Number);
+  const moments: number[] = [];
+  for (let dayMs = startMs - (startMs % DAY_MS); dayMs < endMs; dayMs += DAY_MS) {
+    moments.push(dayMs + (hours * 60 + minutes) * 60_000);
+  }
+  return moments;
+}
+
+/** A scenario's name for people. */
+export const titleOf = (scenario: Scenario, file: string): string => scenario.name || basename(file, '.json');
