@@ -17,6 +17,7 @@
  *    is interpolated.
  */
 import { createReadStream } from 'node:fs';
+import type { MainsWave } from './board/adc-model.ts';
 import type { HouseholdLoad, LoadState } from './loads/household-load.ts';
 import { meanPowerW } from './loads/household-load.ts';
 import { NOMINAL_VOLTAGE_V, sine, WAVE_POINTS } from './loads/shapes.ts';
@@ -234,15 +235,12 @@ class ReplayedLoad implements HouseholdLoad {
   #row = -1;
   #replayed: number | null = null;
   #lastMs = Number.NEGATIVE_INFINITY;
-  readonly #state: LoadState = {
-    wave: {
-      frequencyHz: 50,
-      voltageV: new Float64Array(WAVE_POINTS),
-      currentA: new Float64Array(WAVE_POINTS),
-      cycles: 1,
-    },
-    changed: true,
-    powerW: 0,
+  #powerW = 0;
+  readonly #wave: MainsWave = {
+    frequencyHz: 50,
+    voltageV: new Float64Array(WAVE_POINTS),
+    currentA: new Float64Array(WAVE_POINTS),
+    cycles: 1,
   };
 
   constructor(trace: Trace) {
@@ -257,10 +255,10 @@ class ReplayedLoad implements HouseholdLoad {
     const { timesMs } = this.#trace;
     while (this.#row + 1 < timesMs.length && timesMs[this.#row + 1] <= unixMs) this.#row++;
     const row = this.#row >= 0 && unixMs < timesMs[this.#row] + MINUTE_MS ? this.#row : -1;
-    this.#state.changed = row !== this.#replayed;
-    if (this.#state.changed) this.#replay(row);
+    const changed = row !== this.#replayed;
+    if (changed) this.#replay(row);
     this.#replayed = row;
-    return this.#state;
+    return { wave: this.#wave, changed, powerW: this.#powerW };
   }
 
   /** @param row −1 in a gap: the mains is there, the house draws nothing */
@@ -269,12 +267,12 @@ class ReplayedLoad implements HouseholdLoad {
     const rmsV = row < 0 ? NOMINAL_VOLTAGE_V : voltageV[row];
     const activeA = row < 0 ? 0 : activeW[row] / rmsV;
     const reactiveA = row < 0 ? 0 : reactiveVar[row] / rmsV;
-    const { wave } = this.#state;
+    const wave = this.#wave;
     for (let n = 0; n < WAVE_POINTS; n++) {
       wave.voltageV[n] = Math.SQRT2 * rmsV * inPhase[n];
       wave.currentA[n] = Math.SQRT2 * (activeA * inPhase[n] + reactiveA * lagging[n]);
     }
-    this.#state.powerW = meanPowerW(wave);
+    this.#powerW = meanPowerW(wave);
   }
 }
 

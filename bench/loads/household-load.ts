@@ -75,7 +75,8 @@ class SynthesizedLoad implements HouseholdLoad {
   readonly #amplitudeW = Object.fromEntries(shapeNames.map((name) => [name, 0])) as Record<ShapeName, number>;
   #pvW = 0;
   #lastMs = Number.NEGATIVE_INFINITY;
-  readonly #state: LoadState;
+  readonly #wave: MainsWave;
+  #powerW = 0;
 
   constructor(spec: HouseholdSpec, seed: number) {
     this.#id = spec.id;
@@ -85,15 +86,11 @@ class SynthesizedLoad implements HouseholdLoad {
     this.#offsetMs = solarOffsetMs(this.#place);
     this.#mains = new Mains(spec.mains ?? nominalMains, seed, spec.id);
     this.#pv = spec.pv ? new Photovoltaic(spec.pv, this.#place, seed, spec.id) : null;
-    this.#state = {
-      wave: {
-        frequencyHz: this.#mains.frequencyHz,
-        voltageV: this.#mains.voltageV,
-        currentA: new Float64Array(WAVE_POINTS),
-        cycles: 1,
-      },
-      changed: true,
-      powerW: 0,
+    this.#wave = {
+      frequencyHz: this.#mains.frequencyHz,
+      voltageV: this.#mains.voltageV,
+      currentA: new Float64Array(WAVE_POINTS),
+      cycles: 1,
     };
   }
 
@@ -109,8 +106,7 @@ class SynthesizedLoad implements HouseholdLoad {
     const sunMoved = this.#followSun(unixMs);
     const changed = switched || mainsMoved || sunMoved;
     if (changed) this.#compose();
-    this.#state.changed = changed;
-    return this.#state;
+    return { wave: this.#wave, changed, powerW: this.#powerW };
   }
 
   #beginDay(unixMs: number): void {
@@ -166,7 +162,7 @@ class SynthesizedLoad implements HouseholdLoad {
   }
 
   #compose(): void {
-    const wave = this.#state.wave;
+    const wave = this.#wave;
     const { voltageV, currentA } = wave;
     // A resistance draws what the voltage gives; electronics, motors and inverters hold their power.
     const conductance = this.#amplitudeW.resistive / NOMINAL_VOLTAGE_V ** 2;
@@ -180,7 +176,7 @@ class SynthesizedLoad implements HouseholdLoad {
       for (let n = 0; n < WAVE_POINTS; n++) currentA[n] += scale * shape[n];
     }
     wave.frequencyHz = this.#mains.frequencyHz;
-    this.#state.powerW = meanPowerW(wave);
+    this.#powerW = meanPowerW(wave);
   }
 }
 

@@ -39,7 +39,7 @@ export class Clouds {
     const timeMs = unixMs - this.#delayMs;
     let field = 1.1 * this.#coverage.at(timeMs / (19 * 3_600_000));
     for (const { noise, periodMs, weight } of this.#octaves) field += weight * noise.at(timeMs / periodMs);
-    const cloud = Math.min(1, Math.max(0, (field + 0.05) / 0.3)); // soft edges: some seconds from sun to shade
+    const cloud = Math.min(1, Math.max(0, (field + 0.2) / 0.3)); // soft edges: some seconds from sun to shade
     return 1 - 0.78 * cloud * cloud * (3 - 2 * cloud);
   }
 }

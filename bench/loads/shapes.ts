@@ -58,15 +58,15 @@ const forms = {
   motor: harmonics([1, 1, -46], [3, 0.06, -110], [5, 0.03, 40]),
   /** A speed-controlled universal motor: fired late in the half cycle; power factor 0.71. */
   phaseFired: chopped(90, 180),
-  /** Rectifier and capacitor without correction: pulses before the crest; power factor 0.5 to 0.6. */
+  /** Rectifier and capacitor without correction: pulses before the crest; power factor 0.62. */
   supply: pulses(80, 55),
-  /** A small supply behind a capacitor: early pulses, leading. */
+  /** A small supply behind a capacitor: early pulses, leading; power factor 0.61. */
   light: plus(pulses(70, 70), harmonics([1, 0.12, 90])),
   /** A supply with power factor correction: nearly a sine; power factor 0.99. */
   corrected: harmonics([1, 1, -3], [3, 0.08, 10], [5, 0.06, 160], [7, 0.03, 30]),
-  /** Induction cooker: chopped around the zero crossing, and its filter's capacitor; power factor 0.7 to 0.8. */
+  /** Induction cooker: chopped around the zero crossing, and its filter's capacitor; power factor 0.79. */
   induction: plus(chopped(25, 155), harmonics([1, 0.75, 90], [5, 0.1, 20], [7, 0.06, 0])),
-  /** Many small things on stand-by: leading and bent; power factor 0.6. */
+  /** Many small things on stand-by: leading and bent; power factor 0.49. */
   standby: plus(pulses(78, 70), harmonics([1, 0.45, 90])),
   /** An inverter that feeds: nearly a sine in step with the voltage. Its watts are negative. */
   inverter: harmonics([1, 1, 0], [3, 0.015, 0], [5, 0.012, 90], [7, 0.008, 0]),
