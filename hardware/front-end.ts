@@ -1,0 +1,37 @@
+/**
+ * From the mains to the ADC's pins. (Espruino dialect: the firmware imports this file.)
+ *
+ *   current   clamp n : 1 → burden → + bias → pin          volts at the pin = amps / turns × burden + bias
+ *   voltage   2 mA : 2 mA transformer, series resistor and burden → + bias → pin
+ *
+ * The bias keeps both halves of the wave above the ADC's dead zone and below its bend: ±1.0 V around 1.30 V is the full
+ * range; a peak may go to −1.15 V and +1.15 V before it is bent or clipped.
+ */
+import { type CurrentTransformer, currentTransformers } from './current-transformers.ts';
+import { type VoltageTransformer, voltageTransformers } from './voltage-transformers.ts';
+
+export const BIAS_V = 1.3;
+/** Peak of a sine of full range, at the pin, around the bias. */
+export const FULL_RANGE_PEAK_V = 1.0;
+
+/** Of the list, what is soldered and clipped on. */
+export const CURRENT_TRANSFORMER: CurrentTransformer = currentTransformers[0];
+export const VOLTAGE_TRANSFORMER: VoltageTransformer = voltageTransformers[0];
+
+/** E96. 60 A RMS through 1 : 2000 are 1.0 V peak. */
+export const BURDEN_OHM = 23.7;
+/** Volts at the pin per ampere on the mains: turns and burden. */
+export const PIN_V_PER_A = BURDEN_OHM / CURRENT_TRANSFORMER.turns;
+/** RMS amperes of a sine that makes the full range. */
+export const FULL_RANGE_A = FULL_RANGE_PEAK_V / PIN_V_PER_A / Math.sqrt(2);
+
+/** RMS volts of a sine that makes the full range: 230 V and more than 20 % above it. */
+export const FULL_RANGE_V = 280;
+/** Volts at the pin per volt of the mains: series resistor, transformer and burden. */
+export const PIN_V_PER_V = FULL_RANGE_PEAK_V / FULL_RANGE_V / Math.sqrt(2);
+
+/** What resistors and clamps may be off before they are calibrated, ±. */
+export const GAIN_TOLERANCE = 0.02;
+export const BIAS_TOLERANCE = 0.01;
+/** The sample capacitor keeps so much of the other channel's voltage (assumed: no board was measured). */
+export const CROSSTALK = 0.001;
