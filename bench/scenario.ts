@@ -3,8 +3,9 @@
  * JSON (bench/scenarios/*.json); whatever is wrong in it is refused with the path of the field.
  */
 import { readFile } from 'node:fs/promises';
-import { basename, dirname, resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import * as v from 'valibot';
+import { AREA_PATTERN } from '../protocol/readings/area.ts';
 import { DAY_MS } from '../protocol/time/slots.ts';
 import { type ApplianceSpec, applianceSchema, type Preset, presetNames } from './loads/catalogue.ts';
 import { nominalMains } from './loads/grid.ts';
@@ -15,11 +16,10 @@ import { readTrace, traceLoad } from './trace.ts';
 const between = (low: number, high: number) => v.pipe(v.number(), v.minValue(low), v.maxValue(high));
 const whole = (low: number, high: number) => v.pipe(v.number(), v.integer(), v.minValue(low), v.maxValue(high));
 
+const plainName = 'expected 1 to 32 of a–z, 0–9 and -, beginning with a letter or digit';
+
 /** Names folders and configuration files, so it is kept plain. */
-const identifier = v.pipe(
-  v.string(),
-  v.regex(/^[a-z0-9][a-z0-9-]{0,31}$/, 'expected 1 to 32 of a–z, 0–9 and -, beginning with a letter or digit'),
-);
+const identifier = v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9-]{0,31}$/, plainName));
 
 const ISO_UTC = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?Z$/;
 
@@ -43,7 +43,7 @@ const pvSchema = v.strictObject({
 });
 
 const mainsSchema = v.strictObject({
-  voltageV: v.optional(between(100, 280), nominalMains.voltageV),
+  voltageV: v.optional(between(100, 250), nominalMains.voltageV),
   variationPercent: v.optional(between(0, 15), nominalMains.variationPercent),
   frequencyHz: v.optional(between(45, 65), nominalMains.frequencyHz),
 });
@@ -92,7 +92,7 @@ const scenarioSchema = v.strictObject({
   start: instant,
   days: v.pipe(v.number(), v.gtValue(0), v.maxValue(3660)),
   /** Names the area whose sums the provider sees. */
-  area: identifier,
+  area: v.pipe(v.string(), v.regex(AREA_PATTERN, plainName)),
   /** Readings are rounded to this, Wh. */
   resolutionWh: v.optional(whole(1, 10_000), 50),
   /** No area sum of fewer households is shown. */
@@ -108,7 +108,7 @@ export interface ScenarioHousehold extends HouseholdSpec {
   trace?: string;
 }
 
-/** As in the file: see `faultEvents` for what it means on the days of a run. */
+/** As in the file: see `faultsOf` for what it means on the days of a run. */
 export type Fault = v.InferOutput<typeof faultSchema>;
 
 export interface Scenario {
@@ -260,33 +260,28 @@ function variedHousehold(id: string, n: number, seed: number, place: HouseholdSp
   return { id, name: `House ${n}`, preset, appliances, ...(roof ? { pv } : {}), place, mains: nominalMains };
 }
 
-/** Something that happens in a run: from `atMs` to before `untilMs`. */
-export interface FaultEvent {
-  atMs: number;
-  untilMs: number;
-  kind: 'kill' | 'powerCut';
-  /** `broker`, `collector`, `provider` or `gateway:ID`; for a power cut the household's id. */
-  target: string;
-}
+/** Something that goes wrong in a run, once, for `forMinutes` from `atMs` on. */
+export type ScenarioFault = { atMs: number; forMinutes: number } & (
+  | {
+      /** `broker`, `collector`, `provider` or `gateway:ID`. */
+      kill: string;
+    }
+  | {
+      /** The id of a household. */
+      powerCut: string;
+    }
+);
 
 /**
  * The faults of a run from `startMs` on, in the order of time. `HH:MM` comes on each of its days; what lies before the
  * start or after the end is left out. Takes the start because a recording sets the clock to its own first row.
  */
-export function faultEvents(scenario: Scenario, startMs = scenario.startMs, days = scenario.days): FaultEvent[] {
+export function faultsOf(scenario: Scenario, startMs = scenario.startMs, days = scenario.days): ScenarioFault[] {
   const endMs = startMs + days * DAY_MS;
-  const events: FaultEvent[] = [];
-  for (const fault of scenario.faults) {
-    const what =
-      'powerCut' in fault
-        ? { kind: 'powerCut' as const, target: fault.powerCut }
-        : { kind: 'kill' as const, target: fault.kill };
-    for (const atMs of momentsOf(fault.at, startMs, endMs)) {
-      if (atMs >= startMs && atMs < endMs)
-        events.push({ atMs, untilMs: atMs + Math.round(fault.forMinutes * 60) * 1000, ...what });
-    }
-  }
-  return events.sort((a, b) => a.atMs - b.atMs);
+  return scenario.faults
+    .flatMap(({ at, ...what }) => momentsOf(at, startMs, endMs).map((atMs) => ({ atMs, ...what })))
+    .filter(({ atMs }) => atMs >= startMs && atMs < endMs)
+    .sort((a, b) => a.atMs - b.atMs);
 }
 
 function momentsOf(at: string | number, startMs: number, endMs: number): number[] {
@@ -298,6 +293,3 @@ function momentsOf(at: string | number, startMs: number, endMs: number): number[
   }
   return moments;
 }
-
-/** A scenario's name for people. */
-export const titleOf = (scenario: Scenario, file: string): string => scenario.name || basename(file, '.json');

@@ -17,6 +17,7 @@
  *    is interpolated.
  */
 import { createReadStream } from 'node:fs';
+import { FULL_RANGE_A, FULL_RANGE_V } from '../hardware/front-end.ts';
 import type { MainsWave } from './board/adc-model.ts';
 import type { HouseholdLoad, LoadState } from './loads/household-load.ts';
 import { meanPowerW } from './loads/household-load.ts';
@@ -59,8 +60,8 @@ const COLUMNS = ['Date', 'Time', 'Global_active_power', 'Global_reactive_power',
 const MINUTE_MS = 60_000;
 /** The longest row of the data set has 70 characters. */
 const MAX_LINE = 1000;
-/** A house connection of 3 × 63 A. */
-const MAX_KILOWATT = 45;
+/** What the meter's range carries at the nominal voltage: 13.8 kW. */
+const MAX_KILOWATT = Math.round(FULL_RANGE_A * NOMINAL_VOLTAGE_V) / 1000;
 
 /**
  * Takes the rows one by one; knows where it is, so that it can say so.
@@ -149,7 +150,7 @@ class TraceReader {
     };
     within(2, -MAX_KILOWATT, MAX_KILOWATT, 'kW');
     within(3, -MAX_KILOWATT, MAX_KILOWATT, 'kvar');
-    within(4, 50, 500, 'V');
+    within(4, 50, FULL_RANGE_V, 'V');
     const [, , kilowatt, kilovar, volt] = values;
     if (kilowatt === null || kilovar === null || volt === null) return; // its minute stays a gap
     // A row that comes before its predecessor's minute is over ends it.

@@ -1,7 +1,5 @@
+import { NETTING_BLOCK_MS } from '../hardware/board.ts';
 import { SLOT_MS, slotOf } from '../protocol/time/slots.ts';
-
-/** The meter nets over this interval of the clock before it splits into import and export (design: metering, stage F). */
-export const NETTING_MS = 10_000;
 
 /** Energy in whole mWh; import and export both count up. */
 export interface TrueEnergy {
@@ -47,7 +45,7 @@ export class Truth {
       throw new RangeError(`unixMs: ${unixMs} is not a whole second later than ${this.#lastMs}`);
     }
     this.#lastMs = unixMs;
-    const blockMs = unixMs - (unixMs % NETTING_MS);
+    const blockMs = unixMs - (unixMs % NETTING_BLOCK_MS);
     if (blockMs !== this.#blockMs) {
       this.#closeBlock();
       this.#blockMs = blockMs;
