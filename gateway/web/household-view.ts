@@ -30,7 +30,8 @@ export interface QuarterHour {
   /** False where a boundary had to be interpolated: the meter did not know the time. */
   exact: boolean;
 }
-export type ReportState = 'waiting' | 'sent' | 'delivered';
+/** `refused`: the collector will never take it; the gateway's log says why. */
+export type ReportState = 'waiting' | 'sent' | 'delivered' | 'refused';
 /** One quarter hour that left the house: to whom, when, and what they can read of it. */
 export interface ReportRow {
   slot: number;

@@ -1,0 +1,87 @@
+/**
+ * The gateway's configuration: one JSON file. Paths in it are relative to it. A mistake is one sentence that names the
+ * field: `gateway.json: broker.url: …`.
+ */
+import { readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import * as v from 'valibot';
+import { HPKE_PUBLIC_KEY_BYTES } from '../protocol/crypto/hpke.ts';
+import { AREA_PATTERN } from '../protocol/readings/area.ts';
+
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+  /** Such as `broker.url`; empty where the file as a whole is wrong. */
+  readonly path: string;
+  constructor(file: string, path: string, problem: string) {
+    super(`${file}: ${path ? `${path}: ` : ''}${problem}`);
+    this.path = path;
+  }
+}
+
+const name = v.pipe(v.string(), v.minLength(1, 'is empty'), v.maxLength(100, 'is longer than 100 characters'));
+const path = v.pipe(v.string(), v.minLength(1, 'is empty'));
+const port = (lowest: number) =>
+  v.pipe(
+    v.number(),
+    v.integer('is no whole number'),
+    v.minValue(lowest, `is less than ${lowest}`),
+    v.maxValue(65535, 'is more than 65535'),
+  );
+const METER_LINK = /^(conductor|serial:.+|tcp:[^\s/]+:\d{1,5})$/;
+
+const schema = v.strictObject({
+  householdId: name,
+  /** For people: stands on the page. */
+  householdName: name,
+  /** Store, keys, page certificates: only the gateway's user may read them. */
+  dataDir: path,
+  meterLink: v.pipe(v.string(), v.regex(METER_LINK, 'is none of conductor, serial:PATH, tcp:HOST:PORT')),
+  /** Where the TPM is: `device:/dev/tpmrm0`, `swtpm:host=127.0.0.1,port=2321`. */
+  tcti: path,
+  /** Leaf of the grid's tree that the household belongs to. */
+  area: v.pipe(v.string(), v.regex(AREA_PATTERN, 'is no area: lower-case letters, digits and hyphens, at most 32')),
+  /** Wh. Readings leave the house in steps of this. */
+  resolutionWh: v.optional(v.pipe(v.number(), v.integer('is no whole number'), v.minValue(1, 'is less than 1')), 50),
+  broker: v.strictObject({
+    url: v.pipe(v.string(), v.regex(/^mqtts:\/\/[^/\s]+$/, 'is not of the form mqtts://host:port')),
+    /** The authority of the broker's certificate, PEM. */
+    caFile: path,
+  }),
+  /** X25519. */
+  providerPublicKey: v.pipe(
+    v.string(),
+    v.regex(
+      new RegExp(`^[0-9a-f]{${2 * HPKE_PUBLIC_KEY_BYTES}}$`),
+      `is not ${2 * HPKE_PUBLIC_KEY_BYTES} lower-case hexadecimal digits`,
+    ),
+  ),
+  /** The customer's page; null: none. Port 0 takes any free one. */
+  web: v.nullable(v.strictObject({ port: port(0), host: name })),
+  clock: v.optional(v.picklist(['conductor', 'system'], 'is neither conductor nor system'), 'system'),
+});
+export type GatewayConfig = v.InferOutput<typeof schema>;
+
+/** @throws ConfigError */
+export function loadConfig(file: string): GatewayConfig {
+  let value: unknown;
+  try {
+    value = JSON.parse(readFileSync(file, 'utf8'));
+  } catch (error) {
+    throw new ConfigError(file, '', (error as Error).message);
+  }
+  const result = v.safeParse(schema, value);
+  if (!result.success) {
+    const [issue] = result.issues;
+    throw new ConfigError(file, v.getDotPath(issue) ?? '', issue.message);
+  }
+  const config = result.output;
+  if (config.meterLink === 'conductor' && config.clock !== 'conductor') {
+    throw new ConfigError(file, 'meterLink', 'is conductor, but the clock is not');
+  }
+  const base = dirname(resolve(file));
+  return {
+    ...config,
+    dataDir: resolve(base, config.dataDir),
+    broker: { ...config.broker, caFile: resolve(base, config.broker.caFile) },
+  };
+}

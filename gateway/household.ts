@@ -1,0 +1,154 @@
+/**
+ * The household as its customer may see it: the gateway's store and links behind the page's contract
+ * (web/household-view.ts).
+ */
+
+import type { Clock } from '../protocol/time/clock.ts';
+import { SLOT_MS, slotStartMs } from '../protocol/time/slots.ts';
+import {
+  CLAMP_REVERSED,
+  CLAMP_RIGHT,
+  type Clamp,
+  FLAG_CLIPPED,
+  FLAG_NO_CLOCK,
+  FLAG_NO_VOLTAGE,
+  FLAG_POWER_CUT,
+  FLAG_REVERSED,
+} from '../protocol/wire/link-messages.ts';
+import type { MeterLink } from './meter/link.ts';
+import type { GatewayStore, Report, TimedLive } from './store.ts';
+import type { Uplink } from './uplink/uplink.ts';
+import type {
+  HouseholdView,
+  LivePoint,
+  MinutePoint,
+  QuarterHour,
+  ReportRow,
+  ReportState,
+} from './web/household-view.ts';
+
+const FLAG_WORDS: [number, string][] = [
+  [FLAG_CLIPPED, 'sensor out of range'],
+  [FLAG_REVERSED, 'clamp looks reversed'],
+  [FLAG_POWER_CUT, 'the meter was without power'],
+  [FLAG_NO_CLOCK, 'the meter does not know the time yet'],
+  [FLAG_NO_VOLTAGE, 'no mains voltage on the sensor'],
+];
+
+export interface HouseholdParts {
+  householdName: string;
+  clock: Clock;
+  store: GatewayStore;
+  link: MeterLink;
+  uplink: Uplink;
+}
+
+export class Household implements HouseholdView {
+  readonly householdName: string;
+  readonly #parts: HouseholdParts;
+  readonly #listeners = new Set<(point: LivePoint) => void>();
+  #latest: TimedLive | null;
+
+  constructor(parts: HouseholdParts) {
+    this.householdName = parts.householdName;
+    this.#parts = parts;
+    this.#latest = parts.store.lastLive();
+  }
+
+  /** What the meter link has just stored. Listeners get the newest: in real time that is every one. */
+  addLives(lives: readonly TimedLive[]): void {
+    this.#latest = lives[lives.length - 1];
+    if (this.#listeners.size === 0) return;
+    const point = this.latest()!;
+    for (const listener of this.#listeners) listener(point);
+  }
+
+  nowMs(): number {
+    return this.#parts.clock.nowMs();
+  }
+
+  latest(): LivePoint | null {
+    const live = this.#latest;
+    return live === null ? null : { ...toPoint(live), warnings: [...flagWords(live.flags), ...this.#warnings()] };
+  }
+
+  onLive(listener: (point: LivePoint) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  minutes(fromMs: number, toMs: number): MinutePoint[] {
+    return this.#parts.store.minutes(fromMs, toMs);
+  }
+
+  quarterHours(fromMs: number, toMs: number): QuarterHour[] {
+    return this.#parts.store.quarterHours(...slotRange(fromMs, toMs)).map((measured) => ({
+      slot: measured.slot,
+      startMs: slotStartMs(measured.slot),
+      importMwh: measured.endImportMwh - measured.startImportMwh,
+      exportMwh: measured.endExportMwh - measured.startExportMwh,
+      exact: measured.exact,
+    }));
+  }
+
+  reports(fromMs: number, toMs: number): ReportRow[] {
+    return this.#parts.store.reports(...slotRange(fromMs, toMs)).map((report) => ({
+      slot: report.slot,
+      startMs: slotStartMs(report.slot),
+      state: this.#stateOf(report),
+      deliveredMs: report.deliveredMs,
+      importWh: report.importWh,
+      exportWh: report.exportWh,
+    }));
+  }
+
+  connection(): { meter: boolean; grid: boolean; pendingReports: number } {
+    const { link, uplink } = this.#parts;
+    return { meter: link.connected, grid: uplink.connected, pendingReports: uplink.pending };
+  }
+
+  async checkClamp(): ReturnType<HouseholdView['checkClamp']> {
+    const clamp = await this.#parts.link.checkClamp();
+    return { verdict: verdictOf(clamp), powerW: clamp.powerMw / 1000, powerFactor: clamp.powerFactorE4 / 10_000 };
+  }
+
+  #stateOf({ slot, deliveredMs, refusal }: Report): ReportState {
+    if (deliveredMs !== null) return 'delivered';
+    if (refusal !== null) return 'refused';
+    return this.#parts.uplink.isSent(slot) ? 'sent' : 'waiting';
+  }
+
+  /** What is wrong beside the measurement. */
+  #warnings(): string[] {
+    const { link, uplink } = this.#parts;
+    const chip = uplink.trouble === null ? [] : ['the security chip does not answer: readings wait here'];
+    return [...link.alarms, ...chip];
+  }
+}
+
+/** The slots that begin in [fromMs, toMs), as [from, to). */
+const slotRange = (fromMs: number, toMs: number): [number, number] => [
+  Math.ceil(fromMs / SLOT_MS),
+  Math.ceil(toMs / SLOT_MS),
+];
+
+const flagWords = (flags: number): string[] =>
+  FLAG_WORDS.filter(([flag]) => (flags & flag) !== 0).map(([, words]) => words);
+
+const toPoint = (live: TimedLive): Omit<LivePoint, 'warnings'> => ({
+  unixMs: live.unixMs,
+  powerW: live.powerMw / 1000,
+  reactiveVar: live.reactiveMvar / 1000,
+  apparentVa: live.apparentMva / 1000,
+  voltageV: live.voltageMv / 1000,
+  currentA: live.currentMa / 1000,
+  powerFactor: live.powerFactorE4 / 10_000,
+  frequencyHz: live.frequencyMhz / 1000,
+  importMwh: live.importMwh,
+  exportMwh: live.exportMwh,
+});
+
+function verdictOf({ verdict }: Clamp): 'right' | 'reversed' | 'load too small' {
+  if (verdict === CLAMP_RIGHT) return 'right';
+  return verdict === CLAMP_REVERSED ? 'reversed' : 'load too small';
+}
