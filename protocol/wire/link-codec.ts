@@ -227,7 +227,8 @@ function checkHex(value: unknown, path: string, type: number): void {
 export function encodeMessage(message: MeterMessage | GatewayCommand): Uint8Array {
   const form = layouts[message.type];
   if (!form) throw linkError('type', message.type + ' is no message', 0, REFUSED_UNKNOWN);
-  const view = new DataView(new ArrayBuffer(form.bytes));
+  const body = new Uint8Array(form.bytes);
+  const view = new DataView(body.buffer);
   view.setUint8(0, form.type);
   let at = 1;
   for (const field of form.fields) {
@@ -237,7 +238,7 @@ export function encodeMessage(message: MeterMessage | GatewayCommand): Uint8Arra
     field.kind.write(view, at, value);
     at += field.kind.bytes;
   }
-  return new Uint8Array(view.buffer);
+  return body;
 }
 
 /** The message in a body. Throws a LinkError, and nothing else, where it is none. */

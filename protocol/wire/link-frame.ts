@@ -43,22 +43,17 @@ export function decodeLine(line: string, natives: FrameNatives): Uint8Array | nu
 /** Cuts what arrives, in pieces of any size, into bodies. Keeps at most one line. */
 export class FrameReader {
   /** Lines that were frames. */
-  frames: number;
+  frames = 0;
   /** Lines that were none: wrong length or CRC. */
-  damaged: number;
+  damaged = 0;
   /** Lines longer than any frame, thrown away as they came. */
-  oversize: number;
+  oversize = 0;
+  partial = '';
+  dropping = false;
   natives: FrameNatives;
-  partial: string;
-  dropping: boolean;
 
   constructor(natives: FrameNatives) {
-    this.frames = 0;
-    this.damaged = 0;
-    this.oversize = 0;
     this.natives = natives;
-    this.partial = '';
-    this.dropping = false;
   }
 
   /** Takes the next piece, one character per byte (latin1), and gives the bodies of the frames that it completes. */
