@@ -1,0 +1,81 @@
+/** node operator/collector/main.ts CONFIG.json */
+import { join } from 'node:path';
+import { MAC_KEY_BYTES } from '../../protocol/crypto/mac.ts';
+import { encodeAcknowledgement } from '../../protocol/readings/acknowledgement.ts';
+import { parseSubmitTopic, TOPICS } from '../../protocol/readings/topics.ts';
+import { loadConfig, readSecretKey } from '../shared/config.ts';
+import { connectToBroker } from '../shared/mqtt.ts';
+import { runParty, startParty } from '../shared/party.ts';
+import { collectorConfig } from './config.ts';
+import { Delivery } from './delivery.ts';
+import { Inbox } from './inbox.ts';
+import { RegistrationFile } from './registration.ts';
+import { Collector } from './steps.ts';
+import { CollectorStore } from './store.ts';
+
+await startParty('collector', async (configFile) => {
+  const config = loadConfig(configFile, collectorConfig);
+  const registration = new RegistrationFile(config.registrationFile);
+  const store = new CollectorStore(join(config.stateDir, 'collector.sqlite'));
+  const macKey = readSecretKey(config.macKeyFile, MAC_KEY_BYTES);
+  const { k, graceMs, settlementDelayDays } = config;
+  const collector = new Collector({ store, registration, macKey, k, graceMs, settlementDelayDays });
+
+  const inbox = new Inbox(collector, (address, answer) =>
+    connection.publish(TOPICS.answer(address), encodeAcknowledgement(answer)),
+  );
+  const sayListening = (): void => connection.publish(TOPICS.listening, new Uint8Array());
+  const connection = connectToBroker(config.broker, {
+    role: 'collector',
+    subscribe: [TOPICS.everySubmit, TOPICS.batchAnswers],
+    onConnected: () => {
+      sayListening();
+      delivery.again();
+    },
+    onMessage: (topic, payload) => {
+      if (topic === TOPICS.batchAnswers) {
+        if (collector.answered(payload)) delivery.again();
+        else delivery.pump();
+        return;
+      }
+      const from = parseSubmitTopic(topic);
+      if (from) return inbox.push({ ...from, bytes: payload });
+      collector.counters.add('topicMalformed');
+    },
+  });
+  const delivery = new Delivery(store, connection.publish);
+
+  runParty(
+    {
+      name: 'collector',
+      advance: (nowMs) => {
+        refreshRegistration(registration);
+        collector.advance(nowMs);
+        delivery.pump();
+        // those who were told that it is too early need not wait for their own patience
+        if (inbox.toldTooEarly()) sayListening();
+      },
+      delivered: () => delivery.delivered(),
+      pending: () => store.waiting() + store.unacknowledged(),
+      questions: {
+        deliveries: () => collector.deliveries(),
+        health: () => ({ connected: connection.connected, ...collector.counters.read() }),
+      },
+      close: async () => {
+        delivery.close();
+        await connection.close();
+        store.close();
+      },
+    },
+    config.clock,
+  );
+});
+
+/** A file that is wrong now was right when the process began: what was read then goes on to hold. */
+function refreshRegistration(registration: RegistrationFile): void {
+  try {
+    registration.refresh();
+  } catch (error) {
+    console.error(`collector: ${(error as Error).message}`);
+  }
+}

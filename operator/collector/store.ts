@@ -1,0 +1,203 @@
+/**
+ * What the collector keeps, and for how long.
+ *
+ *   seen      (slot, pseudonym) → SHA-256 of the submission     until the slot's month is settled; refuses replays
+ *   held      (slot, area, sealed item), without a pseudonym    until the slot's batch closes, or the month's settlement
+ *   batches   counter → the batch's bytes                       until the provider has it on its disk
+ *   state     how far slots are closed and months settled, the batch counter, and sums for those who watch over it
+ *
+ * Who reported which slot is in `seen`, what was reported (sealed) in `held`, and the two have nothing in common to join them by:
+ * - No times of arrival are kept. Neither table has row numbers, which would count arrivals: rows lie in the order of their keys,
+ *   in `held` that of the sealed bytes, which begin with a random point.
+ * - The digest in `seen` covers the submission's signature, which the provider never sees. Nobody who has only a sealed item can
+ *   compute it.
+ * - `seen` does not say whether a reading was late.
+ * - SQLite's write-ahead log does show which rows were written together. It is emptied when batches were delivered, and whatever
+ *   is deleted is overwritten (secure_delete). So pseudonym and sealed item are tied for the time it takes to deliver the slot:
+ *   as long as the items are needed here at all. Late items stay longer, but their log does not.
+ *
+ * Every method is one transaction, on disk when it returns.
+ */
+import { type DatabaseSync, forgetLog, inTransaction, openStore, type StatementSync } from '../shared/store.ts';
+
+const SCHEMA = `
+  CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS seen (
+    slot INTEGER NOT NULL, pseudonym BLOB NOT NULL, digest BLOB NOT NULL, PRIMARY KEY (slot, pseudonym)
+  ) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS held (
+    slot INTEGER NOT NULL, area TEXT NOT NULL, sealed BLOB NOT NULL, PRIMARY KEY (slot, area, sealed)
+  ) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS batches (counter INTEGER PRIMARY KEY, bytes BLOB NOT NULL);
+`;
+
+/** Numbers that outlive the process. */
+export type StateName =
+  /** Every slot up to this one is closed: its regular batch exists, or there was nothing to put into one. */
+  | 'closedThroughSlot'
+  /** Every month up to this one is settled. */
+  | 'settledThroughMonth'
+  /** Of the newest batch. */
+  | 'counter'
+  | 'epoch'
+  /** Readings stored, and how many of them after their slot had closed. */
+  | 'stored'
+  | 'late'
+  /** Late readings that a settlement released, and that it did not for being fewer than k. */
+  | 'settled'
+  | 'withheld';
+
+export interface Accepted {
+  slot: number;
+  area: string;
+  pseudonym: Uint8Array;
+  digest: Uint8Array;
+  sealed: Uint8Array;
+}
+export interface Group {
+  slot: number;
+  area: string;
+  items: Uint8Array[];
+}
+/** Encodes a group of items as the batch with this counter. */
+export type BatchMaker = (group: Group, counter: number) => Uint8Array;
+
+export class CollectorStore {
+  readonly #database: DatabaseSync;
+  readonly #statements = new Map<string, StatementSync>();
+
+  constructor(file: string) {
+    this.#database = openStore(file, SCHEMA);
+  }
+
+  state(name: StateName): number | undefined {
+    return this.#get<{ value: number }>('SELECT value FROM state WHERE name = ?', name)?.value;
+  }
+  setState(name: StateName, value: number): void {
+    this.#run('INSERT INTO state VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value', name, value);
+  }
+
+  /** The digest of what this pseudonym reported of this slot, or undefined. */
+  digestOf(slot: number, pseudonym: Uint8Array): Uint8Array | undefined {
+    return this.#get<{ digest: Uint8Array }>(
+      'SELECT digest FROM seen WHERE slot = ? AND pseudonym = ?',
+      slot,
+      pseudonym,
+    )?.digest;
+  }
+
+  /**
+   * Stores all of a group in one transaction (one flush to disk).
+   * @returns for each whether it is stored: false where its pseudonym has another reading of that slot, or its sealed item is
+   *   one that another pseudonym has sent
+   */
+  accept(group: readonly Accepted[]): boolean[] {
+    return inTransaction(this.#database, () => {
+      const closedThrough = this.state('closedThroughSlot') ?? -1;
+      let stored = 0;
+      let late = 0;
+      const results = group.map(({ slot, area, pseudonym, digest, sealed }) => {
+        const known = this.digestOf(slot, pseudonym);
+        if (known) return Buffer.compare(known, digest) === 0;
+        if (this.#run('INSERT OR IGNORE INTO held VALUES (?, ?, ?)', slot, area, sealed) === 0) return false;
+        this.#run('INSERT INTO seen VALUES (?, ?, ?)', slot, pseudonym, digest);
+        stored++;
+        if (slot <= closedThrough) late++;
+        return true;
+      });
+      this.#add('stored', stored);
+      this.#add('late', late);
+      return results;
+    });
+  }
+
+  /** Turns what is held of the slots up to `throughSlot` that are not closed yet into batches, and closes them. */
+  closeSlots(throughSlot: number, makeBatch: BatchMaker): void {
+    inTransaction(this.#database, () => {
+      const after = this.state('closedThroughSlot') ?? -1;
+      for (const group of this.#groups(after + 1, throughSlot)) this.#addBatch(group, makeBatch);
+      this.#run('DELETE FROM held WHERE slot > ? AND slot <= ?', after, throughSlot);
+      this.setState('closedThroughSlot', throughSlot);
+    });
+  }
+
+  /** Releases the month's late readings where there are at least k of a slot and area, and forgets everything else of it. */
+  settleMonth(month: number, firstSlot: number, lastSlot: number, k: number, makeBatch: BatchMaker): void {
+    inTransaction(this.#database, () => {
+      for (const group of this.#groups(firstSlot, lastSlot)) {
+        const released = group.items.length >= k;
+        if (released) this.#addBatch(group, makeBatch);
+        this.#add(released ? 'settled' : 'withheld', group.items.length);
+      }
+      this.#run('DELETE FROM held WHERE slot <= ?', lastSlot);
+      this.#run('DELETE FROM seen WHERE slot <= ?', lastSlot);
+      this.setState('settledThroughMonth', month);
+    });
+    forgetLog(this.#database);
+  }
+
+  /** Batches that the provider has not acknowledged, oldest first. */
+  batchesFrom(counter: number, atMost: number): { counter: number; bytes: Uint8Array }[] {
+    return this.#statement('SELECT counter, bytes FROM batches WHERE counter >= ? ORDER BY counter LIMIT ?').all(
+      counter,
+      atMost,
+    ) as { counter: number; bytes: Uint8Array }[];
+  }
+  batch(counter: number): Uint8Array | undefined {
+    return this.#get<{ bytes: Uint8Array }>('SELECT bytes FROM batches WHERE counter = ?', counter)?.bytes;
+  }
+  /** The provider has it on its disk. */
+  forgetBatch(counter: number): void {
+    this.#run('DELETE FROM batches WHERE counter = ?', counter);
+    if (this.unacknowledged() === 0) forgetLog(this.#database);
+  }
+
+  /** How many batches up to this counter are not acknowledged. */
+  unacknowledged(through = Number.MAX_SAFE_INTEGER): number {
+    return this.#get<{ n: number }>('SELECT count(*) AS n FROM batches WHERE counter <= ?', through)!.n;
+  }
+  /** Readings that wait for their slot to close. */
+  waiting(): number {
+    const after = this.state('closedThroughSlot') ?? -1;
+    return this.#get<{ n: number }>('SELECT count(*) AS n FROM held WHERE slot > ?', after)!.n;
+  }
+
+  close(): void {
+    this.#database.close();
+  }
+
+  *#groups(firstSlot: number, lastSlot: number): Iterable<Group> {
+    const keys = this.#statement('SELECT DISTINCT slot, area FROM held WHERE slot BETWEEN ? AND ?').all(
+      firstSlot,
+      lastSlot,
+    ) as { slot: number; area: string }[];
+    for (const { slot, area } of keys) {
+      const rows = this.#statement('SELECT sealed FROM held WHERE slot = ? AND area = ?').all(slot, area) as {
+        sealed: Uint8Array;
+      }[];
+      yield { slot, area, items: rows.map(({ sealed }) => sealed) };
+    }
+  }
+  #addBatch(group: Group, makeBatch: BatchMaker): void {
+    const counter = (this.state('counter') ?? 0) + 1;
+    this.#run('INSERT INTO batches VALUES (?, ?)', counter, makeBatch(group, counter));
+    this.setState('counter', counter);
+  }
+  #add(name: StateName, howMany: number): void {
+    if (howMany > 0) this.setState(name, (this.state(name) ?? 0) + howMany);
+  }
+  #statement(sql: string): StatementSync {
+    let statement = this.#statements.get(sql);
+    if (!statement) {
+      statement = this.#database.prepare(sql);
+      this.#statements.set(sql, statement);
+    }
+    return statement;
+  }
+  #get<Row>(sql: string, ...values: (string | number | Uint8Array)[]): Row | undefined {
+    return this.#statement(sql).get(...values) as Row | undefined;
+  }
+  #run(sql: string, ...values: (string | number | Uint8Array)[]): number | bigint {
+    return this.#statement(sql).run(...values).changes;
+  }
+}

@@ -1,0 +1,17 @@
+import * as v from 'valibot';
+import { brokerAccess, clockKind, count } from '../shared/config.ts';
+
+export const providerConfig = v.strictObject({
+  stateDir: v.string(),
+  broker: brokerAccess,
+  /** 32 bytes in hexadecimal, shared with the collector, mode 0600. */
+  macKeyFile: v.string(),
+  /** HPKE private key (X25519), 32 bytes in hexadecimal, mode 0600. */
+  privateKeyFile: v.string(),
+  /** A sum of fewer readings is neither kept nor shown. */
+  k: v.optional(count, 3),
+  /** A household connection of 3 × 80 A at 230 V carries 13.8 kWh in a quarter hour; more is no reading of one. */
+  mostWhPerSlot: v.optional(count, 15_000),
+  clock: clockKind,
+});
+export type ProviderConfig = v.InferOutput<typeof providerConfig>;
