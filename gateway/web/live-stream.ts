@@ -1,13 +1,12 @@
 /**
- * Live values to every open tab, as server-sent events:
- *
- *   live    one measured value, at most one per second, however fast the meter's clock is driven
- *   status  whether meter and grid are reachable and what waits; when it changes and with every beat
+ * Live values to every open tab, as server-sent events (live-events.ts): values at most once a second, however fast the
+ * meter's clock is driven; the status when it changes and with every beat.
  *
  * A tab that does not read (asleep, slow network) never grows the gateway's memory: for each kind of event only the
  * newest waits for it.
  */
 import type { HouseholdView, LivePoint } from './household-view.ts';
+import type { LiveEvent, StatusEvent } from './live-events.ts';
 
 /** A little less than a second, so that a value per second that comes early by its jitter is not held back. */
 const LIVE_EVERY_MS = 900;
@@ -36,19 +35,6 @@ interface Tab {
   blockedSinceMs: number | null;
   /** The newest event of each kind that waits for it to drain. */
   waiting: Map<string, string>;
-}
-
-export interface LiveEvent extends LivePoint {
-  /** Household time now. */
-  nowMs: number;
-  /** How old the value was when it was sent. */
-  ageMs: number;
-}
-export interface StatusEvent {
-  nowMs: number;
-  meter: boolean;
-  grid: boolean;
-  pendingReports: number;
 }
 
 export class LiveStream {

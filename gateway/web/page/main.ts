@@ -1,0 +1,137 @@
+/**
+ * The page: listens to the gateway, shows the day that the reader chose, and keeps household time, which in a
+ * simulation may run faster than the browser's clock.
+ */
+import type { MinutePoint, QuarterHour, ReportRow } from '../household-view.ts';
+import { DayChart } from './chart.ts';
+import { setUpClampCheck } from './clamp.ts';
+import { byId, setText } from './dom.ts';
+import { formatDay, formatEnergy, formatSeconds, formatTime } from './format.ts';
+import { listen, request } from './gateway.ts';
+import { type Situation, showNotices } from './notices.ts';
+import { Now } from './now.ts';
+import { showRegisters } from './registers.ts';
+import { setUpReports, showReports } from './reports.ts';
+
+const MINUTE_MS = 60_000;
+const SLOT_MS = 900_000;
+/** However fast household time runs, the day is not read more often. */
+const RELOAD_EVERY_MS = 3_000;
+const CSV_DAYS = 365;
+
+const chart = new DayChart();
+const now = new Now(document.title);
+const situation: Situation = { line: true, status: null, warnings: [] };
+
+/** Household time at an instant of the browser's own steady clock. */
+let clock: { householdMs: number; atMs: number } | null = null;
+const householdNowMs = (): number => (clock ? clock.householdMs + performance.now() - clock.atMs : Date.now());
+const setClock = (householdMs: number): void => {
+  clock = { householdMs, atMs: performance.now() };
+};
+
+/** Midnight (local) of the day shown; null: today, whichever that is. */
+let chosenMs: number | null = null;
+let loaded = { dayMs: 0, upToMs: 0, atMs: Number.NEGATIVE_INFINITY, pending: -1 };
+let isLoading = false;
+
+const midnight = (unixMs: number, days = 0): number => {
+  const day = new Date(unixMs);
+  return new Date(day.getFullYear(), day.getMonth(), day.getDate() + days).getTime();
+};
+const todayMs = (): number => midnight(householdNowMs());
+const shownMs = (): number => chosenMs ?? todayMs();
+
+async function load(): Promise<void> {
+  if (isLoading) return;
+  isLoading = true;
+  const fromMs = shownMs();
+  const toMs = midnight(fromMs, 1);
+  const query = `from=${fromMs}&to=${toMs}`;
+  loaded = {
+    dayMs: fromMs,
+    upToMs: householdNowMs(),
+    atMs: performance.now(),
+    pending: situation.status?.pendingReports ?? -1,
+  };
+  try {
+    const [day, left] = await Promise.all([
+      request<{ nowMs: number; minutes: MinutePoint[]; quarterHours: QuarterHour[] }>(`/api/day?${query}`),
+      request<{ nowMs: number; reports: ReportRow[] }>(`/api/reports?${query}`),
+    ]);
+    if (fromMs !== shownMs()) return;
+    const isToday = fromMs === todayMs();
+    chart.show({ fromMs, toMs, nowMs: day.nowMs, minutes: day.minutes });
+    showReports({ fromMs, toMs, nowMs: left.nowMs, reports: left.reports }, isToday);
+    showHead(fromMs, toMs, isToday);
+    if (isToday) showTotals(day.quarterHours);
+  } catch {
+    // The line is lost: the notice says so, and the next tick tries again.
+    loaded.dayMs = 0;
+  } finally {
+    isLoading = false;
+  }
+}
+
+function showHead(fromMs: number, toMs: number, isToday: boolean): void {
+  setText(byId('day-title'), isToday ? `Today, ${formatDay(fromMs)}` : formatDay(fromMs));
+  byId<HTMLButtonElement>('day-after').disabled = isToday;
+  byId<HTMLButtonElement>('day-today').disabled = isToday;
+  const zone = encodeURIComponent(Intl.DateTimeFormat().resolvedOptions().timeZone);
+  const csv = (from: number) => `/api/readings.csv?from=${from}&to=${toMs}&zone=${zone}`;
+  byId<HTMLAnchorElement>('csv-day').href = csv(fromMs);
+  byId<HTMLAnchorElement>('csv-year').href = csv(midnight(fromMs, 1 - CSV_DAYS));
+}
+
+function showTotals(quarterHours: QuarterHour[]): void {
+  const sum = (read: (quarter: QuarterHour) => number) =>
+    quarterHours.reduce((total, quarter) => total + read(quarter), 0);
+  setText(byId('today-import'), formatEnergy(sum((quarter) => quarter.importMwh)));
+  setText(byId('today-export'), formatEnergy(sum((quarter) => quarter.exportMwh)));
+  const last = quarterHours.at(-1);
+  setText(byId('today-until'), last ? `whole quarter hours until ${formatTime(last.startMs + SLOT_MS)}` : '\u00a0');
+}
+
+function choose(dayMs: number): void {
+  chosenMs = dayMs >= todayMs() ? null : dayMs;
+  loaded.dayMs = 0;
+  tick();
+}
+
+/** Once a second: clock, age of the value, and the day anew when it has grown. */
+function tick(): void {
+  const nowMs = householdNowMs();
+  setText(byId('clock-day'), formatDay(nowMs));
+  setText(byId('clock-time'), formatSeconds(nowMs));
+  byId('clock-time').setAttribute('datetime', new Date(nowMs).toISOString());
+  now.draw();
+  showNotices(situation);
+  const isAnother = loaded.dayMs !== shownMs();
+  const hasGrown = nowMs - loaded.upToMs >= MINUTE_MS || situation.status?.pendingReports !== loaded.pending;
+  if (isAnother || (hasGrown && performance.now() - loaded.atMs >= RELOAD_EVERY_MS)) void load();
+}
+
+byId('day-before').addEventListener('click', () => choose(midnight(shownMs(), -1)));
+byId('day-after').addEventListener('click', () => choose(midnight(shownMs(), 1)));
+byId('day-today').addEventListener('click', () => choose(todayMs()));
+setUpClampCheck();
+setUpReports();
+listen({
+  live(value) {
+    setClock(value.nowMs);
+    situation.warnings = value.warnings;
+    now.set(value);
+    showRegisters(value);
+    showNotices(situation);
+  },
+  status(status) {
+    setClock(status.nowMs);
+    situation.status = status;
+    if (loaded.dayMs === 0) tick();
+  },
+  line(connected) {
+    situation.line = connected;
+    showNotices(situation);
+  },
+});
+setInterval(tick, 1_000);

@@ -1,0 +1,24 @@
+/** The registers table: made once, then only its numbers change. */
+import type { LivePoint } from '../household-view.ts';
+import { byId, html, setText } from './dom.ts';
+import { formatNumber } from './format.ts';
+import { REGISTERS } from './obis.ts';
+
+let cells: HTMLElement[] | null = null;
+
+export function showRegisters(point: LivePoint): void {
+  cells ??= make();
+  REGISTERS.forEach(({ read, digits, unit }, index) => {
+    setText(cells![index], `${formatNumber(read(point), digits)}${unit && ` ${unit}`}`);
+  });
+}
+
+function make(): HTMLElement[] {
+  const rows = REGISTERS.map(({ code, label }) => {
+    const value = html('td', { class: 'number', 'data-code': code }, '–');
+    const name = html('th', { scope: 'row' }, label, html('code', {}, code));
+    return { row: html('tr', {}, name, value), value };
+  });
+  byId<HTMLTableElement>('registers').tBodies[0].replaceChildren(...rows.map(({ row }) => row));
+  return rows.map(({ value }) => value);
+}
