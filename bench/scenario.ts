@@ -7,6 +7,7 @@ import { dirname, resolve } from 'node:path';
 import * as v from 'valibot';
 import { AREA_PATTERN } from '../protocol/readings/area.ts';
 import { DAY_MS } from '../protocol/time/slots.ts';
+import type { ChipSpec } from './board/adc-model.ts';
 import { type ApplianceSpec, applianceSchema, type Preset, presetNames } from './loads/catalogue.ts';
 import { nominalMains } from './loads/grid.ts';
 import { createHouseholdLoad, defaultPlace, type HouseholdLoad, type HouseholdSpec } from './loads/household-load.ts';
@@ -21,6 +22,7 @@ const plainName = 'expected 1 to 32 of a–z, 0–9 and -, beginning with a lett
 /** Names folders and configuration files, so it is kept plain. */
 const identifier = v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9-]{0,31}$/, plainName));
 
+const CLOCK_TIME = /^([01]\d|2[0-3]):[0-5]\d$/;
 const ISO_UTC = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?Z$/;
 
 /** Whole seconds of UTC as `2024-06-18T00:00:00Z`; Unix ms inside. */
@@ -48,6 +50,13 @@ const mainsSchema = v.strictObject({
   frequencyHz: v.optional(between(45, 65), nominalMains.frequencyHz),
 });
 
+/** What is worse or better than usual about the board's ADC. */
+const chipSchema = v.strictObject({
+  inlLsb: v.optional(between(0, 30)),
+  crosstalk: v.optional(between(0, 0.01)),
+  noiseLsb: v.optional(between(0, 30)),
+});
+
 const householdSchema = v.strictObject({
   id: identifier,
   /** What the customer's page calls it; the id where it is left out. */
@@ -58,33 +67,32 @@ const householdSchema = v.strictObject({
   mains: v.optional(mainsSchema, {}),
   /** A recording in the UCI format instead of appliances; beside the scenario's file. */
   trace: v.optional(v.pipe(v.string(), v.minLength(1))),
+  chip: v.optional(chipSchema, {}),
 });
 
-/** `HH:MM` of UTC, on every day of the run; or one instant. */
-const moment = v.union(
-  [v.pipe(v.string(), v.regex(/^([01]\d|2[0-3]):[0-5]\d$/)), instant],
-  'expected HH:MM or an instant of UTC such as 2024-06-18T12:00:00Z',
+/** `HH:MM` of UTC, on every day of the run; or one instant. Unix ms for the latter. */
+const moment = v.pipe(
+  v.string(),
+  v.check(
+    (text) => CLOCK_TIME.test(text) || v.is(instant, text),
+    'expected HH:MM or an instant of UTC such as 2024-06-18T12:00:00Z',
+  ),
+  v.transform((text): string | number => (CLOCK_TIME.test(text) ? text : Date.parse(text))),
 );
 
-const forMinutes = between(0, 7 * 24 * 60);
-
-const faultSchema = v.union([
-  v.strictObject({
-    at: moment,
-    /** A process that is killed without warning and started again after `forMinutes`. */
-    kill: v.pipe(
+const faultSchema = v.strictObject({
+  at: moment,
+  forMinutes: between(0, 7 * 24 * 60),
+  /** A process that is killed without warning and started again after `forMinutes`. */
+  kill: v.optional(
+    v.pipe(
       v.string(),
       v.regex(/^(broker|collector|provider|gateway:.+)$/, 'expected broker, collector, provider or gateway:ID'),
     ),
-    forMinutes,
-  }),
-  v.strictObject({
-    at: moment,
-    /** A household that is without mains for `forMinutes`: its meter stops, it draws nothing. */
-    powerCut: v.string(),
-    forMinutes,
-  }),
-]);
+  ),
+  /** A household that is without mains for `forMinutes`: its meter stops, it draws nothing. */
+  powerCut: v.optional(v.string()),
+});
 
 const scenarioSchema = v.strictObject({
   name: v.optional(v.string(), ''),
@@ -106,6 +114,7 @@ export interface ScenarioHousehold extends HouseholdSpec {
   name: string;
   /** Path of a recording, absolute. */
   trace?: string;
+  chip: ChipSpec;
 }
 
 /** As in the file: see `faultsOf` for what it means on the days of a run. */
@@ -183,6 +192,10 @@ export function parseScenario(text: string, file: string): Scenario {
   };
 }
 
+/** The household that a fault concerns, if it is one's. */
+const householdOf = ({ kill, powerCut }: Fault): string | undefined =>
+  powerCut ?? (kill?.startsWith('gateway:') ? kill.slice('gateway:'.length) : undefined);
+
 /** What no single field shows. */
 function crossCheck({ households, faults }: v.InferOutput<typeof scenarioSchema>): ScenarioProblem[] {
   const problems: ScenarioProblem[] = [];
@@ -200,9 +213,17 @@ function crossCheck({ households, faults }: v.InferOutput<typeof scenarioSchema>
     }
   });
   faults.forEach((fault, n) => {
-    const [field, id] = 'powerCut' in fault ? ['powerCut', fault.powerCut] : ['kill', fault.kill.split(':')[1]];
+    const path = `faults[${n}]`;
+    if ((fault.kill === undefined) === (fault.powerCut === undefined)) {
+      problems.push({
+        path,
+        message: fault.kill === undefined ? 'expected kill or powerCut' : 'expected kill or powerCut, not both',
+      });
+    }
+    const id = householdOf(fault);
     if (id !== undefined && !ids.has(id)) {
-      problems.push({ path: `faults[${n}].${field}`, message: `there is no household "${id}"` });
+      const field = fault.powerCut === undefined ? 'kill' : 'powerCut';
+      problems.push({ path: `${path}.${field}`, message: `there is no household "${id}"` });
     }
   });
   return problems;
@@ -235,7 +256,7 @@ export function extendScenario(scenario: Scenario, count: number, seed = scenari
   }
   const ids = new Set(households.map(({ id }) => id));
   const faults = scenario.faults.filter((fault) => {
-    const id = 'powerCut' in fault ? fault.powerCut : fault.kill.split(':')[1];
+    const id = householdOf(fault);
     return id === undefined || ids.has(id);
   });
   return { ...scenario, households, faults };
@@ -257,7 +278,7 @@ function variedHousehold(id: string, n: number, seed: number, place: HouseholdSp
     sky: 'changing' as const,
   };
   const roof = preset !== 'flat' && random.chance(0.4);
-  return { id, name: `House ${n}`, preset, appliances, ...(roof ? { pv } : {}), place, mains: nominalMains };
+  return { id, name: `House ${n}`, preset, appliances, ...(roof ? { pv } : {}), place, mains: nominalMains, chip: {} };
 }
 
 /** Something that goes wrong in a run, once, for `forMinutes` from `atMs` on. */
@@ -279,7 +300,10 @@ export type ScenarioFault = { atMs: number; forMinutes: number } & (
 export function faultsOf(scenario: Scenario, startMs = scenario.startMs, days = scenario.days): ScenarioFault[] {
   const endMs = startMs + days * DAY_MS;
   return scenario.faults
-    .flatMap(({ at, ...what }) => momentsOf(at, startMs, endMs).map((atMs) => ({ atMs, ...what })))
+    .flatMap(({ at, forMinutes, kill, powerCut = '' }) => {
+      const what = kill === undefined ? { powerCut } : { kill };
+      return momentsOf(at, startMs, endMs).map((atMs) => ({ atMs, forMinutes, ...what }));
+    })
     .filter(({ atMs }) => atMs >= startMs && atMs < endMs)
     .sort((a, b) => a.atMs - b.atMs);
 }

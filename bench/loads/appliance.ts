@@ -46,7 +46,8 @@ export const MINUTE_S = 60;
 
 export function stroke(shape: ShapeName, fromS: number, forS: number, powerW: number): Stroke {
   const from = Math.max(0, Math.round(fromS));
-  return { shape, fromS: from, toS: from + Math.max(1, Math.round(forS)), powerW: Math.round(powerW) };
+  // The end is rounded, not the length: what begins where another stroke ends does not overlap it.
+  return { shape, fromS: from, toS: Math.max(from + 1, Math.round(fromS + forS)), powerW: Math.round(powerW) };
 }
 
 /** An hour of people's day, with how likely it is and how much it varies (standard deviation, h). */

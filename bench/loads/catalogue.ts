@@ -23,13 +23,32 @@ export function parametersOf(spec: ApplianceSpec): Parameters {
   return Object.fromEntries(Object.keys(parameters).map((name) => [name, Number(spec[name] ?? parameters[name])]));
 }
 
-/** A number of a scenario that says how much or how often. Bounded, so that a slip of the pen is noticed. */
-const quantity = v.pipe(v.number(), v.minValue(0), v.maxValue(20_000));
+/** How far a scenario may go, by the unit at the end of the parameter's name: so that a slip of the pen is noticed. */
+const limits: [unit: string, atMost: number][] = [
+  ['litresPerDay', 500],
+  ['hoursPerDay', 12],
+  ['chargesPerDay', 1],
+  ['PerDay', 30],
+  ['Minutes', 600],
+  ['Hour', 24],
+  ['lamps', 100],
+  ['count', 20],
+  ['W', 13_000],
+];
+
+/** The highest value that a parameter may have. */
+export function limitOf(name: string): number {
+  const limit = limits.find(([unit]) => name.endsWith(unit));
+  if (!limit) throw new RangeError(`${name}: its unit has no limit`);
+  return limit[1];
+}
+
+const quantity = (name: string) => v.pipe(v.number(), v.minValue(0), v.maxValue(limitOf(name)));
 
 const schemaOf = (kind: ApplianceKind) =>
   v.strictObject({
     kind: v.literal(kind),
-    ...Object.fromEntries(Object.keys(appliances[kind].parameters).map((name) => [name, v.optional(quantity)])),
+    ...Object.fromEntries(Object.keys(appliances[kind].parameters).map((name) => [name, v.optional(quantity(name))])),
   });
 
 export const applianceSchema = v.variant('kind', applianceKinds.map(schemaOf) as [ReturnType<typeof schemaOf>]);

@@ -14,7 +14,7 @@ export const refrigerator = appliance({
       // The day's last turn ends before midnight, so that a compressor never runs twice at once.
       let atS = random.between(0, turnS);
       for (;;) {
-        const onS = onMinutes * MINUTE_S * random.between(0.85, 1.2);
+        const onS = Math.max(1, onMinutes * MINUTE_S * random.between(0.85, 1.2));
         if (atS + onS > 24 * HOUR_S) break;
         strokes.push(stroke('motor', atS, onS, powerW), stroke('motor', atS, 1, powerW * (INRUSH - 1)));
         atS += onS + offMinutes * MINUTE_S * random.between(0.85, 1.2);

@@ -43,9 +43,8 @@ export const boiler = appliance({
   about: 'hot water with a thermostat: long at night, short after each use',
   parameters: { powerW: 2200, litresPerDay: 100 },
   plan: ({ powerW, litresPerDay }, { random }) => {
-    if (powerW === 0) return [];
-    // 4.19 kJ per litre and kelvin, 45 K, two thirds of it at night
-    const heatS = (litresPerDay * 4190 * 45) / powerW;
+    // 4.19 kJ per litre and kelvin, 45 K, two thirds of it at night; a heater that is too small runs for six hours.
+    const heatS = Math.min((litresPerDay * 4190 * 45) / Math.max(1, powerW), 9 * HOUR_S);
     const losses = thermostat(random, 'resistive', powerW, {
       fromS: random.between(0, 2 * HOUR_S),
       toS: 22 * HOUR_S,
