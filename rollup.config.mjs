@@ -1,8 +1,12 @@
-// The firmware is the only part of the project that is built. What Espruino cannot run, firmware/dialect/gate.mjs
-// refuses; what TypeScript writes and Espruino cannot read (parameters with defaults, destructuring, spread, `?.`, `**`)
-// swc turns into what it can.
+// The firmware is the only part of the project that is built. swc writes what Espruino can read in place of what it
+// cannot (default values, destructuring, spread, `?.`, `**`, class fields); what is left over,
+// firmware/dialect/ refuses with the place in the source.
+import { fileURLToPath } from 'node:url';
 import swc from '@rollup/plugin-swc';
 import { espruinoDialect } from './firmware/dialect/gate.mjs';
+import { swcHelpers } from './firmware/dialect/helpers.mjs';
+
+const root = fileURLToPath(new URL('.', import.meta.url));
 
 export const plugins = () => [
   swc({
@@ -10,6 +14,7 @@ export const plugins = () => [
     swc: {
       jsc: {
         parser: { syntax: 'typescript' },
+        externalHelpers: true,
         loose: true,
         assumptions: { objectRestNoSymbols: true, setSpreadProperties: true, pureGetters: true },
       },
@@ -21,14 +26,11 @@ export const plugins = () => [
       sourceMaps: true,
     },
   }),
-  espruinoDialect(),
+  swcHelpers({ root }),
+  espruinoDialect({ root }),
 ];
 
 /** Not strict: Espruino has no strict mode, and what runs in the bench is to be what runs on the board. */
-export const output = { format: 'cjs', strict: false, esModule: false, sourcemap: true };
+export const output = { format: 'cjs', strict: false, esModule: false, sourcemap: true, file: 'build/firmware.js' };
 
-export default {
-  input: 'firmware/main.ts',
-  output: { ...output, file: 'build/firmware.js' },
-  plugins: plugins(),
-};
+export default { input: 'firmware/main.ts', output, plugins: plugins() };

@@ -21,7 +21,7 @@ export async function buildFirmware({ entry = 'firmware/main.ts' } = {}) {
       throw new Error(`${warning.message}`);
     },
   });
-  const { output: chunks } = await bundle.generate(output);
+  const { output: chunks } = await bundle.generate({ ...output, file: resolve(root, output.file) });
   await bundle.close();
   const [chunk] = chunks;
   return {

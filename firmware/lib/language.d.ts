@@ -67,7 +67,7 @@ interface NumberConstructor {
 }
 declare var Number: NumberConstructor;
 
-/** A string of bytes, 0–255 each: Espruino knows no UTF-16. `'€'` is three characters long. */
+/** Characters 0–255 are one byte each; anything above is kept as UTF-8 and slow to index. */
 interface String {
   readonly length: number;
   readonly [index: number]: string;

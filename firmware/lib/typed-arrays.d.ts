@@ -41,12 +41,12 @@ interface TypedArray<Self> extends ArrayBufferView {
 interface TypedArrayConstructor<A> {
   new (length: number): A;
   new (values: ArrayLike<number>): A;
+  /** A length of 0 means "to the end". */
   new (buffer: ArrayBuffer, byteOffset?: number, length?: number): A;
 }
 interface Uint8Array extends TypedArray<Uint8Array> {}
 declare var Uint8Array: TypedArrayConstructor<Uint8Array>;
-interface Uint8ClampedArray extends TypedArray<Uint8ClampedArray> {}
-declare var Uint8ClampedArray: TypedArrayConstructor<Uint8ClampedArray>;
+// Uint8ClampedArray: rounds down where JavaScript rounds to the nearest
 interface Int8Array extends TypedArray<Int8Array> {}
 declare var Int8Array: TypedArrayConstructor<Int8Array>;
 interface Uint16Array extends TypedArray<Uint16Array> {}
@@ -66,7 +66,11 @@ declare var Float32Array: TypedArrayConstructor<Float32Array>;
 interface Float64Array extends TypedArray<Float64Array> {}
 declare var Float64Array: TypedArrayConstructor<Float64Array>;
 
+/** Outside of the buffer it reads 0 and writes nothing, without a word: check lengths first. */
 interface DataView {
+  readonly buffer: ArrayBuffer;
+  readonly byteOffset: number;
+  readonly byteLength: number;
   getFloat32(byteOffset: number, littleEndian?: boolean): number;
   getFloat64(byteOffset: number, littleEndian?: boolean): number;
   getInt8(byteOffset: number, littleEndian?: boolean): number;
