@@ -117,7 +117,7 @@ export interface ScenarioHousehold extends HouseholdSpec {
   chip: ChipSpec;
 }
 
-/** As in the file: see `faultsOf` for what it means on the days of a run. */
+/** As in the file: see `faultEvents` for what it means on the days of a run. */
 export type Fault = v.InferOutput<typeof faultSchema>;
 
 export interface Scenario {
@@ -281,29 +281,30 @@ function variedHousehold(id: string, n: number, seed: number, place: HouseholdSp
   return { id, name: `House ${n}`, preset, appliances, ...(roof ? { pv } : {}), place, mains: nominalMains, chip: {} };
 }
 
-/** Something that goes wrong in a run, once, for `forMinutes` from `atMs` on. */
-export type ScenarioFault = { atMs: number; forMinutes: number } & (
-  | {
-      /** `broker`, `collector`, `provider` or `gateway:ID`. */
-      kill: string;
-    }
-  | {
-      /** The id of a household. */
-      powerCut: string;
-    }
-);
+/** Something that goes wrong in a run, once: from `atMs` to before `untilMs`. */
+export interface FaultEvent {
+  atMs: number;
+  untilMs: number;
+  kind: 'kill' | 'powerCut';
+  /** `broker`, `collector`, `provider` or `gateway:ID`; for a power cut the household's id. */
+  target: string;
+}
 
 /**
  * The faults of a run from `startMs` on, in the order of time. `HH:MM` comes on each of its days; what lies before the
  * start or after the end is left out. Takes the start because a recording sets the clock to its own first row.
  */
-export function faultsOf(scenario: Scenario, startMs = scenario.startMs, days = scenario.days): ScenarioFault[] {
+export function faultEvents(scenario: Scenario, startMs = scenario.startMs, days = scenario.days): FaultEvent[] {
   const endMs = startMs + days * DAY_MS;
+  const eventsOf = ({ at, forMinutes, kill, powerCut = '' }: Fault): FaultEvent[] =>
+    momentsOf(at, startMs, endMs).map((atMs) => {
+      const untilMs = atMs + Math.round(forMinutes * 60) * 1000;
+      return kill === undefined
+        ? { atMs, untilMs, kind: 'powerCut', target: powerCut }
+        : { atMs, untilMs, kind: 'kill', target: kill };
+    });
   return scenario.faults
-    .flatMap(({ at, forMinutes, kill, powerCut = '' }) => {
-      const what = kill === undefined ? { powerCut } : { kill };
-      return momentsOf(at, startMs, endMs).map((atMs) => ({ atMs, forMinutes, ...what }));
-    })
+    .flatMap(eventsOf)
     .filter(({ atMs }) => atMs >= startMs && atMs < endMs)
     .sort((a, b) => a.atMs - b.atMs);
 }

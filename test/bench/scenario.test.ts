@@ -5,7 +5,7 @@ import test from 'ava';
 import {
   defaultScenarioFile,
   extendScenario,
-  faultsOf,
+  faultEvents,
   loadOf,
   parseScenario,
   readScenario,
@@ -184,16 +184,16 @@ test('faults: HH:MM comes every day, an instant once, outside of the run never',
       { at: '2024-07-01T00:00:00Z', kill: 'provider', forMinutes: 1 },
     ],
   });
-  const startMs = scenario.startMs;
-  t.deepEqual(faultsOf(scenario), [
-    { atMs: startMs + 6.5 * 3_600_000, kill: 'broker', forMinutes: 0.5 },
-    { atMs: startMs + 30.5 * 3_600_000, kill: 'broker', forMinutes: 0.5 },
-    { atMs: startMs + 36 * 3_600_000, powerCut: 'flat', forMinutes: 5 },
+  const after = (hours: number) => scenario.startMs + hours * 3_600_000;
+  t.deepEqual(faultEvents(scenario), [
+    { atMs: after(6.5), untilMs: after(6.5) + 30_000, kind: 'kill', target: 'broker' },
+    { atMs: after(30.5), untilMs: after(30.5) + 30_000, kind: 'kill', target: 'broker' },
+    { atMs: after(36), untilMs: after(36) + 300_000, kind: 'powerCut', target: 'flat' },
   ]);
   // A recording begins elsewhere and in the middle of a day: the first 06:30 is over by then.
   const elsewhere = Date.UTC(2006, 11, 16, 17, 24);
-  t.deepEqual(faultsOf(scenario, elsewhere, 1), [
-    { atMs: Date.UTC(2006, 11, 17, 6, 30), kill: 'broker', forMinutes: 0.5 },
+  t.deepEqual(faultEvents(scenario, elsewhere, 1), [
+    { atMs: Date.UTC(2006, 11, 17, 6, 30), untilMs: Date.UTC(2006, 11, 17, 6, 30, 30), kind: 'kill', target: 'broker' },
   ]);
 });
 
@@ -227,7 +227,7 @@ test('the default scenario: three households, one of which really exports at noo
 
 test('the scenario of faults kills every kind of party and cuts the mains', async (t) => {
   const scenario = await readScenario(faultsFile);
-  const targets = faultsOf(scenario).map((fault) => ('kill' in fault ? fault.kill.split(':')[0] : 'powerCut'));
+  const targets = faultEvents(scenario).map(({ kind, target }) => (kind === 'kill' ? target.split(':')[0] : kind));
   t.deepEqual([...new Set(targets)].sort(), ['broker', 'collector', 'gateway', 'powerCut', 'provider']);
 });
 
