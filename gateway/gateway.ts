@@ -11,7 +11,7 @@ import { MeterLink } from './meter/link.ts';
 import { GatewayStore } from './store.ts';
 import { IdentityKeeper } from './uplink/identity-keeper.ts';
 import { Uplink } from './uplink/uplink.ts';
-import { type Page, startPage } from './web/server.ts';
+import type { Page } from './web/server.ts';
 
 export class Gateway {
   readonly config: GatewayConfig;
@@ -64,6 +64,7 @@ export class Gateway {
     this.uplink.start();
     const { web, dataDir } = this.config;
     if (web === null) return {};
+    const { startPage } = await import('./web/server.ts'); // a gateway without a page needs none of it
     this.#page = await startPage({ view: this.household, dataDir, ...web, log: this.#log });
     const { url, firstPassword } = this.#page;
     return { url, firstPassword };

@@ -4,6 +4,7 @@
  * or resumed TLS session: nothing in it lasts longer than the pseudonym whose submissions it carries.
  */
 import { randomBytes } from 'node:crypto';
+import { isIP } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { MqttClient } from 'mqtt';
 import { type Acknowledgement, decodeAcknowledgement } from '../../protocol/readings/acknowledgement.ts';
@@ -41,7 +42,8 @@ export class BrokerSession {
     const host = hostname.replace(/^\[|\]$/g, '');
     const client = new MqttClient(
       () => {
-        const socket = connectTls({ host, port: Number(port || 8883), servername: host, ca, minVersion: 'TLSv1.3' });
+        const servername = isIP(host) ? undefined : host;
+        const socket = connectTls({ host, port: Number(port || 8883), servername, ca, minVersion: 'TLSv1.3' });
         // Without it a small message waits for the acknowledgement of the one before: 64 ms instead of 3.
         socket.setNoDelay(true);
         return socket;
