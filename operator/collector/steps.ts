@@ -129,9 +129,10 @@ export class Collector {
   }
 
   #slotObjection(slot: number): Verdict | undefined {
-    // before the first step there is no time to judge by
-    if (this.#nowMs === undefined || slotEndMs(slot) > this.#nowMs + AHEAD_MS) return 'tooEarly';
-    if (monthOf(slot * SLOT_MS) <= this.#store.state('settledThroughMonth')!) return 'tooLate';
+    const nowMs = this.#nowMs;
+    // a conductor that has just started this process has not told the time yet; with the system's clock it is always known
+    if (nowMs !== undefined && slotEndMs(slot) > nowMs + AHEAD_MS) return 'tooEarly';
+    if (monthOf(slot * SLOT_MS) <= (this.#store.state('settledThroughMonth') ?? -1)) return 'tooLate';
     return undefined;
   }
 

@@ -1,0 +1,116 @@
+/**
+ * Everything that broker, collector and provider need on this machine: certificates, secrets and one configuration file each.
+ * The processes themselves are the caller's.
+ */
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { generateHpkeKeyPair } from '../protocol/crypto/hpke.ts';
+import { MAC_KEY_BYTES } from '../protocol/crypto/mac.ts';
+import { GridCa } from './grid-ca.ts';
+import { type RegisteredPseudonym, writeRegistration } from './registration.ts';
+
+const HOST = '127.0.0.1';
+
+export interface GridSideOptions {
+  /** Made if it is not there; configuration, keys, and a folder for each party's store. */
+  directory: string;
+  pseudonyms: readonly RegisteredPseudonym[];
+  k?: number;
+  /** More settings of a party, as in its config.ts. */
+  broker?: Record<string, unknown>;
+  collector?: Record<string, unknown>;
+  provider?: Record<string, unknown>;
+  clock?: 'conductor' | 'system';
+  /** Where the certificate authority is kept; in `directory` unless told. */
+  caDirectory?: string;
+}
+
+export interface GridSide {
+  /** Configuration files, for `node operator/<party>/main.ts FILE`. */
+  configs: { broker: string; collector: string; provider: string };
+  /** What a gateway is told about the broker. */
+  gatewayAccess: { url: string; caFile: string };
+  /** HPKE, 32 B. */
+  providerPublicKey: Uint8Array;
+  registrationFile: string;
+  ports: { gateways: number; parties: number };
+  ca: GridCa;
+}
+
+export async function prepareGridSide(options: GridSideOptions): Promise<GridSide> {
+  const { directory, clock = 'conductor', k = 3 } = options;
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const ca = await GridCa.open(options.caDirectory ?? join(directory, 'grid-ca'));
+  const [gateways, parties] = await freePorts(2);
+  const provider = await generateHpkeKeyPair();
+  const macKeyFile = writeSecret(join(directory, 'collector-provider.key'), randomBytes(MAC_KEY_BYTES));
+  const privateKeyFile = writeSecret(join(directory, 'provider-hpke.key'), provider.privateKey);
+  const registrationFile = join(directory, 'registration.json');
+  writeRegistration(registrationFile, options.pseudonyms);
+
+  const access = async (role: string): Promise<Record<string, string>> => ({
+    url: `mqtts://${HOST}:${parties}`,
+    caFile: ca.caFile,
+    ...(await ca.client(role)),
+  });
+  const config = (name: string, content: Record<string, unknown>): string => {
+    const file = join(directory, `${name}.json`);
+    writeFileSync(file, `${JSON.stringify({ ...content, clock }, null, 2)}\n`);
+    return file;
+  };
+  return {
+    configs: {
+      broker: config('broker', {
+        gateways: { host: HOST, port: gateways },
+        parties: { host: HOST, port: parties },
+        caFile: ca.caFile,
+        ...(await ca.server('broker', [HOST, 'localhost'])),
+        ...options.broker,
+      }),
+      collector: config('collector', {
+        stateDir: join(directory, 'collector'),
+        broker: await access('collector'),
+        registrationFile,
+        macKeyFile,
+        k,
+        ...options.collector,
+      }),
+      provider: config('provider', {
+        stateDir: join(directory, 'provider'),
+        broker: await access('provider'),
+        macKeyFile,
+        privateKeyFile,
+        k,
+        ...options.provider,
+      }),
+    },
+    gatewayAccess: { url: `mqtts://${HOST}:${gateways}`, caFile: ca.caFile },
+    providerPublicKey: provider.publicKey,
+    registrationFile,
+    ports: { gateways, parties },
+    ca,
+  };
+}
+
+function writeSecret(file: string, key: Uint8Array): string {
+  writeFileSync(file, `${Buffer.from(key).toString('hex')}\n`, { mode: 0o600 });
+  return file;
+}
+
+/** Ports that nobody listens on at the moment. */
+export async function freePorts(howMany: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from({ length: howMany }, () => {
+      const server = createServer();
+      return new Promise<typeof server>((done, failed) => {
+        server.once('error', failed);
+        server.listen(0, HOST, () => done(server));
+      });
+    }),
+  );
+  const ports = servers.map((server) => (server.address() as { port: number }).port);
+  await Promise.all(servers.map((server) => new Promise((done) => server.close(done))));
+  return ports;
+}

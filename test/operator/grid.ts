@@ -1,0 +1,218 @@
+/** The operator's parties as processes over a real TLS broker, and gateways that are not more than their submissions. */
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { ExecutionContext } from 'ava';
+import mqtt, { type MqttClient } from 'mqtt';
+import { type GridSide, type GridSideOptions, prepareGridSide } from '../../bench/grid-side.ts';
+import { Party } from '../../bench/party.ts';
+import { generateSigningKey, type SigningKey, signP256 } from '../../protocol/crypto/p256.ts';
+import { type Acknowledgement, decodeAcknowledgement } from '../../protocol/readings/acknowledgement.ts';
+import { issueCertificate } from '../../protocol/readings/certificate.ts';
+import { type Reading, sealReading } from '../../protocol/readings/reading.ts';
+import { signSubmission, submissionDigest } from '../../protocol/readings/submission.ts';
+import { ADDRESS_BYTES, TOPICS } from '../../protocol/readings/topics.ts';
+import { SLOT_MS, SLOTS_PER_DAY, slotOf } from '../../protocol/time/slots.ts';
+
+export const AREA = 'north-1';
+/** 2026-03-10 00:00 UTC, and its first slot. */
+export const START_MS = Date.UTC(2026, 2, 10);
+export const START_SLOT = slotOf(START_MS);
+/** Just past the end of a slot: the conductor's step. */
+export const afterSlot = (slot: number): number => (slot + 1) * SLOT_MS + 500;
+/** When a slot's batch is closed. */
+export const closed = (slot: number): number => afterSlot(slot) + 300_000;
+
+/** A household as the grid sees it: a TPM key (here in software) and what it certifies. */
+export class TestHousehold {
+  readonly area: string;
+  readonly tpm: SigningKey = generateSigningKey();
+  readonly #software = generateSigningKey();
+  readonly #certificates = new Map<number, Promise<Uint8Array>>();
+
+  constructor(area = AREA) {
+    this.area = area;
+  }
+
+  certificate(slot: number): Promise<Uint8Array> {
+    const firstSlot = slot - (slot % SLOTS_PER_DAY);
+    let certificate = this.#certificates.get(firstSlot);
+    if (!certificate) {
+      certificate = issueCertificate(
+        {
+          pseudonym: this.tpm.publicKey,
+          publicKey: this.#software.publicKey,
+          firstSlot,
+          lastSlot: firstSlot + SLOTS_PER_DAY - 1,
+        },
+        (message) => signP256(this.tpm.privateKey, message),
+      );
+      this.#certificates.set(firstSlot, certificate);
+    }
+    return certificate;
+  }
+
+  sign(message: Uint8Array): Uint8Array {
+    return signP256(this.#software.privateKey, message);
+  }
+
+  async submission(reading: Reading, providerPublicKey: Uint8Array, area = this.area): Promise<Uint8Array> {
+    const sealed = await sealReading(reading, area, providerPublicKey);
+    return this.submissionOf(reading.slot, sealed, area);
+  }
+
+  async submissionOf(slot: number, sealed: Uint8Array, area = this.area): Promise<Uint8Array> {
+    return signSubmission({ slot, area, certificate: await this.certificate(slot), sealed }, (m) => this.sign(m));
+  }
+}
+
+/** A gateway's connection: sends until everything is answered, on a new address after each break. */
+export class TestGateway {
+  readonly #client: MqttClient;
+  readonly #waiting = new Map<string, { area: string; bytes: Uint8Array; done: (answer: Acknowledgement) => void }>();
+  address = '';
+  #subscribed = false;
+  disconnects = 0;
+
+  constructor(access: { url: string; caFile: string }) {
+    const options: mqtt.IClientOptions = {
+      protocolVersion: 4,
+      clean: true,
+      resubscribe: false,
+      reconnectPeriod: 50,
+      ca: readFileSync(access.caFile),
+      clientId: this.#newAddress(),
+    };
+    this.#client = mqtt.connect(access.url, options);
+    this.#client.on('connect', () => {
+      (this.#client.stream as Socket).setNoDelay(true);
+      this.#client.subscribe([TOPICS.answer(this.address), TOPICS.listening], { qos: 1 }, (error) => {
+        if (error) return;
+        this.#subscribed = true;
+        this.#sendAll();
+      });
+    });
+    this.#client.on('close', () => {
+      if (this.#subscribed) this.disconnects++;
+      this.#subscribed = false;
+      this.#client.options.clientId = this.#newAddress();
+    });
+    this.#client.on('error', () => {});
+    this.#client.on('message', (topic, payload) => {
+      if (topic === TOPICS.listening) return this.#sendAll();
+      const answer = decodeAcknowledgement(payload);
+      const name = Buffer.from(answer.digest).toString('hex');
+      this.#waiting.get(name)?.done(answer);
+      this.#waiting.delete(name);
+    });
+  }
+
+  /** Resolves with the collector's answer, however often broker and collector are killed before. */
+  submit(bytes: Uint8Array, area = AREA): Promise<Acknowledgement> {
+    return new Promise((done) => {
+      const letter = { area, bytes, done };
+      this.#waiting.set(Buffer.from(submissionDigest(bytes)).toString('hex'), letter);
+      if (this.#subscribed) this.publish(TOPICS.submit(area, this.address), bytes);
+    });
+  }
+
+  publish(topic: string, payload: Uint8Array, options: mqtt.IClientPublishOptions = { qos: 1 }): void {
+    this.#client.publish(topic, payload as Buffer, options, () => {});
+  }
+  subscribe(topic: string): Promise<number> {
+    return new Promise((done) =>
+      this.#client.subscribe(topic, { qos: 1 }, (_error, granted) => done(granted?.[0]?.qos ?? 128)),
+    );
+  }
+  onMessage(listener: (topic: string, payload: Buffer) => void): void {
+    this.#client.on('message', listener);
+  }
+  get connected(): boolean {
+    return this.#subscribed;
+  }
+  async close(): Promise<void> {
+    await this.#client.endAsync(true);
+  }
+
+  #sendAll(): void {
+    for (const { area, bytes } of this.#waiting.values()) this.publish(TOPICS.submit(area, this.address), bytes);
+  }
+  #newAddress(): string {
+    this.address = randomBytes(ADDRESS_BYTES).toString('hex');
+    return this.address;
+  }
+}
+
+export interface TestGrid {
+  side: GridSide;
+  directory: string;
+  households: TestHousehold[];
+  broker: Party;
+  collector: Party;
+  provider: Party;
+  gateway(): TestGateway;
+  /** Moves collector and provider, and waits until everything due is delivered. */
+  advance(toMs: number): Promise<void>;
+}
+
+/** Parties that a test started, whatever becomes of it, are ended with it. */
+export async function startGrid(
+  t: ExecutionContext,
+  options: Partial<GridSideOptions> & { households?: number; withoutBroker?: boolean } = {},
+): Promise<TestGrid> {
+  const directory = mkdtempSync(join(tmpdir(), 'quietmeter-grid-'));
+  const households = Array.from({ length: options.households ?? 3 }, () => new TestHousehold());
+  const pseudonyms = options.pseudonyms ?? households.map(({ tpm, area }) => ({ publicKey: tpm.publicKey, area }));
+  const side = await prepareGridSide({ ...options, directory, pseudonyms });
+  const party = (name: 'broker' | 'collector' | 'provider'): Party =>
+    new Party({
+      name,
+      main: join(import.meta.dirname, `../../operator/${name}/main.ts`),
+      configPath: side.configs[name],
+      logPath: join(directory, `${name}.log`),
+    });
+  const gateways: TestGateway[] = [];
+  const grid: TestGrid = {
+    side,
+    directory,
+    households,
+    broker: party('broker'),
+    collector: party('collector'),
+    provider: party('provider'),
+    gateway: () => {
+      const gateway = new TestGateway(side.gatewayAccess);
+      gateways.push(gateway);
+      return gateway;
+    },
+    advance: async (toMs) => {
+      await grid.collector.advance(toMs, true);
+      await grid.provider.advance(toMs, true);
+    },
+  };
+  t.teardown(async () => {
+    await Promise.all(gateways.map((gateway) => gateway.close()));
+    await Promise.all([grid.broker, grid.collector, grid.provider].map((p) => p.kill()));
+    if (!t.passed) for (const log of logsOf(directory)) t.log(log);
+    rmSync(directory, { recursive: true, force: true });
+  });
+  if (!options.withoutBroker) await grid.broker.start();
+  await Promise.all([grid.collector.start(), grid.provider.start()]);
+  return grid;
+}
+
+function logsOf(directory: string): string[] {
+  return readdirSync(directory)
+    .filter((name) => name.endsWith('.log'))
+    .map((name) => `${name}:\n${readFileSync(join(directory, name), 'utf8').slice(-2000)}`);
+}
+
+/** Every byte of the files of a party's store, as it stands on disk. */
+export function bytesOf(directory: string): Buffer {
+  return Buffer.concat(
+    readdirSync(directory, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => readFileSync(join(entry.parentPath, entry.name))),
+  );
+}
