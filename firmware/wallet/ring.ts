@@ -193,8 +193,8 @@ export class Ring {
         unit++;
       } else {
         const full = decodeFull(bytes, view, at, plan.kind, this.crc32);
-        follows = full !== null;
-        if (full) entry = full;
+        follows = full !== null && (entry === null || full.number > entry.number);
+        if (follows) entry = full;
         unit += full ? FULL_UNITS : 1;
       }
     }

@@ -1,0 +1,322 @@
+import test from 'ava';
+import { Journal, RECORDS_KEPT } from '../../firmware/wallet/journal.ts';
+import { FLAG_NO_CLOCK, type MeterRecord } from '../../protocol/wire/link-messages.ts';
+import { crc32, type FlashOperation, MemoryFlash, PowerFailed, seeded } from '../firmware/wallet/memory-flash.ts';
+
+/**
+ * Power fails in every flash operation of a day, in every way in which it can (espruino.md):
+ * nothing yet · after any word of a write · torn bits within a word · an erase half done (random bits, half a page) ·
+ * and a second time while the next start recovers.
+ * Only flash survives a cut. So the day runs once and leaves the list of its operations; then one image is walked through it, each
+ * cut is made on that image, `open()` has to find what was promised, and the cut is taken back.
+ */
+
+const PAGES = 16;
+const random = seeded(20_240_229);
+const below = (n: number) => Math.floor(random() * n);
+
+/** What the meter had been told is in flash, before an operation, and what the operation was to add. */
+interface Promised {
+  importMwh: number;
+  exportMwh: number;
+  newestRecord: number;
+  boot: number;
+  /** The checkpoint that is being written; the registers as they are where none is. */
+  nextImportMwh: number;
+  nextExportMwh: number;
+}
+
+/** 50 days before, so that both rings have gone round, then the day: checkpoints, records, two starts, a clock that is set back. */
+function recordDay() {
+  const flash = new MemoryFlash(PAGES);
+  let journal = new Journal(flash, crc32);
+  journal.open();
+  const records = new Map<number, MeterRecord>();
+  const operations: (FlashOperation & { promised: Promised })[] = [];
+  let { importMwh, exportMwh } = journal;
+  let slot = 1_800_000;
+  const promise = (): Promised => ({
+    importMwh: journal.importMwh,
+    exportMwh: journal.exportMwh,
+    newestRecord: journal.newestRecord(),
+    boot: journal.boot,
+    nextImportMwh: importMwh,
+    nextExportMwh: exportMwh,
+  });
+  const remember = () => {
+    const record = journal.record(journal.newestRecord());
+    if (record) records.set(record.number, record);
+  };
+  const quarterHour = (uptimeMs: number, step: number) => {
+    for (let s = 0; s < 900; s += step) {
+      importMwh += below(3000 * step);
+      if (random() < 0.3) exportMwh += below(900 * step);
+      journal.checkpoint(importMwh, exportMwh, uptimeMs + s * 1000 + below(5));
+      journal.tidy();
+    }
+    journal.appendRecord(uptimeMs + 900_000 + below(20), ++slot, 0);
+    remember();
+  };
+  for (let i = 0; i < 49 * 96; i++) quarterHour(i * 900_000, 300);
+
+  const image = Uint8Array.from(flash.image);
+  const before = promise();
+  flash.before = (operation) => {
+    const copy = operation.kind === 'write' ? { ...operation, bytes: Uint8Array.from(operation.bytes) } : operation;
+    operations.push({ ...copy, promised: promise() });
+  };
+  for (let i = 0; i < 96; i++) {
+    if (i === 30 || i === 60) {
+      importMwh += 5000;
+      journal.checkpoint(importMwh, exportMwh, 910_000);
+      const { boot } = journal;
+      journal = new Journal(flash, crc32);
+      // while it opens nothing new is promised
+      const last = { ...operations.at(-1)!.promised, importMwh, exportMwh };
+      const from = operations.length;
+      journal.open();
+      for (const operation of operations.slice(from)) operation.promised = { ...last, boot };
+      remember();
+    }
+    if (i === 45) slot -= 3;
+    quarterHour((i % 30) * 900_000, 10);
+  }
+  flash.before = null;
+  return { image, operations, records, before };
+}
+
+/** What a cut leaves of an operation; each mutates the image, which the caller puts back. */
+type Damage = (flash: MemoryFlash, operation: FlashOperation) => void;
+const nothing: Damage = () => {};
+const words =
+  (count: number): Damage =>
+  (flash, operation) => {
+    if (operation.kind !== 'write') return;
+    const at = operation.page * flash.pageBytes + operation.offset;
+    for (let i = 0; i < count * 4; i++) flash.image[at + i] &= operation.bytes[i];
+  };
+const torn =
+  (count: number): Damage =>
+  (flash, operation) => {
+    if (operation.kind !== 'write') return;
+    words(count)(flash, operation);
+    const at = operation.page * flash.pageBytes + operation.offset;
+    for (let i = count * 4; i < count * 4 + 4; i++) flash.image[at + i] &= operation.bytes[i] | below(256);
+  };
+/** Cells rise to 1 here and there, as many as `share` says. */
+const randomErase =
+  (share: number): Damage =>
+  (flash, operation) => {
+    const at = operation.page * flash.pageBytes;
+    for (let i = 0; i < flash.pageBytes; i++) {
+      if (random() < share) flash.image[at + i] |= share > 0.9 ? 0xff : below(256);
+    }
+  };
+const halfErase =
+  (from: number, to: number): Damage =>
+  (flash, operation) => {
+    const at = operation.page * flash.pageBytes;
+    flash.image.fill(0xff, at + from * flash.pageBytes, at + to * flash.pageBytes);
+  };
+const noise: Damage = (flash, operation) => {
+  const at = operation.page * flash.pageBytes;
+  for (let i = 0; i < flash.pageBytes; i++) flash.image[at + i] = below(256);
+};
+
+const ERASES = [
+  nothing,
+  randomErase(0.5),
+  randomErase(0.05),
+  randomErase(0.99),
+  halfErase(0, 0.5),
+  halfErase(0.5, 1),
+  halfErase(0.01, 1),
+  halfErase(0, 1),
+  noise,
+];
+const everyDamage = (operation: FlashOperation): Damage[] => {
+  if (operation.kind === 'erase') return ERASES;
+  const list = [nothing];
+  for (let n = 0; n < operation.bytes.length / 4; n++) list.push(torn(n), words(n + 1));
+  return list;
+};
+const someDamage = (operation: FlashOperation): Damage[] => {
+  if (operation.kind === 'erase') return [ERASES[1 + below(ERASES.length - 1)]];
+  const count = operation.bytes.length / 4;
+  return [words(1 + below(count)), torn(below(count))];
+};
+
+const day = recordDay();
+
+/** An image whose changes are taken back page by page. */
+class Scratch {
+  readonly flash: MemoryFlash;
+  readonly #saved: { page: number; bytes: Uint8Array }[] = [];
+  constructor(image: Uint8Array<ArrayBuffer>) {
+    this.flash = new MemoryFlash(PAGES, image);
+  }
+  save(page: number) {
+    const at = page * this.flash.pageBytes;
+    this.#saved.push({ page, bytes: this.flash.image.slice(at, at + this.flash.pageBytes) });
+  }
+  get depth() {
+    return this.#saved.length;
+  }
+  undoTo(depth: number) {
+    while (this.#saved.length > depth) {
+      const { page, bytes } = this.#saved.pop()!;
+      this.flash.image.set(bytes, page * this.flash.pageBytes);
+    }
+  }
+}
+
+/** Opens the journal on what a cut left and holds it against the promises. Its own operations can be watched. */
+function openAndCheck(scratch: Scratch, promised: Promised, where: () => string): FlashOperation[] {
+  const { flash } = scratch;
+  const done: FlashOperation[] = [];
+  flash.before = (operation) => {
+    scratch.save(operation.page);
+    done.push(operation);
+  };
+  const journal = new Journal(flash, crc32);
+  journal.open();
+  flash.before = null;
+  const { importMwh, exportMwh } = journal;
+  const kept = importMwh === promised.importMwh && exportMwh === promised.exportMwh;
+  const next = importMwh === promised.nextImportMwh && exportMwh === promised.nextExportMwh;
+  if (!kept && !next)
+    throw new Error(`registers ${importMwh} ${exportMwh}, promised ${JSON.stringify(promised)}, ${where()}`);
+  if (journal.boot <= promised.boot) throw new Error(`boot ${journal.boot} was there before, ${where()}`);
+  const newest = journal.newestRecord();
+  if (newest < promised.newestRecord) throw new Error(`record ${promised.newestRecord} is lost, ${where()}`);
+  if (newest - journal.oldestRecord() + 1 < RECORDS_KEPT)
+    throw new Error(`only from ${journal.oldestRecord()}, ${where()}`);
+  const last = journal.record(newest)!;
+  if (last.importMwh !== importMwh || last.exportMwh !== exportMwh) throw new Error(`boot is not closed, ${where()}`);
+  const expected = day.records.get(promised.newestRecord)!;
+  if (!same(journal.record(promised.newestRecord), expected)) throw new Error(`record ${expected.number}, ${where()}`);
+  return done;
+}
+function openUntilCut(flash: MemoryFlash) {
+  try {
+    new Journal(flash, crc32).open();
+  } catch (error) {
+    if (error instanceof PowerFailed) return;
+    throw error;
+  }
+  throw new Error('the recovery did less than before');
+}
+const same = (a: MeterRecord | null, b: MeterRecord) =>
+  a !== null &&
+  a.number === b.number &&
+  a.boot === b.boot &&
+  a.uptimeMs === b.uptimeMs &&
+  a.slot === b.slot &&
+  a.importMwh === b.importMwh &&
+  a.exportMwh === b.exportMwh &&
+  a.flags === b.flags;
+
+test('the journal: every cut of every flash operation of a day, and a second one in each recovery', (t) => {
+  const scratch = new Scratch(Uint8Array.from(day.image));
+  const { flash } = scratch;
+  let cuts = 0;
+  let second = 0;
+  let whole = 0;
+  let livedOn = 0;
+  let erases = 0;
+  for (let index = 0; index < day.operations.length; index++) {
+    const operation = day.operations[index];
+    const { promised } = operation;
+    if (operation.kind === 'erase') erases++;
+    const damages = everyDamage(operation);
+    for (let kind = 0; kind < damages.length; kind++) {
+      scratch.save(operation.page);
+      damages[kind](flash, operation);
+      const left = scratch.depth;
+      const where = () => `operation ${index} (${operation.kind}), damage ${kind}`;
+      const recovery = openAndCheck(scratch, promised, where);
+      cuts++;
+      if ((index % 499 === 0 && kind === 0) || (operation.kind === 'erase' && operation.page > 3)) {
+        whole++;
+        checkAllRecords(scratch, promised);
+      }
+      if (operation.kind === 'erase' || index % 7 === 0) {
+        liveOn(scratch, 5, where);
+        livedOn++;
+      }
+      // The same recovery, cut in each of its own operations: after some words, and with torn bits.
+      scratch.undoTo(left);
+      for (let step = 0; step < recovery.length; step++) {
+        for (const damage of someDamage(recovery[step])) {
+          let count = 0;
+          flash.before = (now) => {
+            scratch.save(now.page);
+            if (count++ === step) {
+              damage(flash, now);
+              throw new PowerFailed();
+            }
+          };
+          openUntilCut(flash);
+          openAndCheck(scratch, promised, () => `${where()}, second cut in operation ${step} of the recovery`);
+          second++;
+          scratch.undoTo(left);
+        }
+      }
+      scratch.undoTo(0);
+    }
+    if (operation.kind === 'write') words(operation.bytes.length / 4)(flash, operation);
+    else halfErase(0, 1)(flash, operation);
+  }
+  t.log(
+    `${day.operations.length} operations, ${cuts} cuts, ${second} second cuts; ${livedOn} times lived on, ${whole} times all records compared`,
+  );
+  t.true(day.operations.length > 8640 && erases > 20);
+});
+
+/** Goes on after a recovery, with one more start, and finds what it then wrote. */
+function liveOn(scratch: Scratch, checkpoints: number, where: () => string) {
+  const depth = scratch.depth;
+  scratch.flash.before = (operation) => scratch.save(operation.page);
+  let journal = new Journal(scratch.flash, crc32);
+  journal.open();
+  let { importMwh } = journal;
+  for (let start = 0; start < 2; start++) {
+    for (let i = 1; i <= checkpoints; i++) journal.checkpoint(++importMwh, journal.exportMwh, i * 10_000);
+    journal.appendRecord(60_000, 0, 0);
+    const number = journal.newestRecord();
+    journal = new Journal(scratch.flash, crc32);
+    journal.open();
+    if (journal.importMwh !== importMwh || journal.record(number)?.importMwh !== importMwh) {
+      throw new Error(`what came after the recovery is lost, ${where()}`);
+    }
+  }
+  scratch.flash.before = null;
+  scratch.undoTo(depth);
+}
+
+/** Every record that was ever promised and is kept. */
+function checkAllRecords(scratch: Scratch, promised: Promised) {
+  const depth = scratch.depth;
+  scratch.flash.before = (operation) => scratch.save(operation.page);
+  const journal = new Journal(scratch.flash, crc32);
+  journal.open();
+  for (let n = journal.oldestRecord(); n <= promised.newestRecord; n++) {
+    if (!same(journal.record(n), day.records.get(n)!)) throw new Error(`record ${n} is another one`);
+  }
+  scratch.flash.before = null;
+  scratch.undoTo(depth);
+}
+
+test('the day has what a cut may meet', (t) => {
+  const pages = new Set(day.operations.map((operation) => operation.page));
+  t.true(
+    [0, 1, 2, 3].every((page) => pages.has(page)),
+    'all pages of checkpoints',
+  );
+  t.true(
+    day.operations.some((operation) => operation.kind === 'erase' && operation.page > 3),
+    'a page of records erased',
+  );
+  const slots = [...day.records.values()].filter((record) => record.flags & FLAG_NO_CLOCK);
+  t.true(slots.length >= 5, 'closing records, and records of a clock that was set back');
+});
