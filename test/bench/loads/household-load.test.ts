@@ -9,6 +9,7 @@ import {
   type HouseholdSpec,
   meanPowerW,
 } from '../../../bench/loads/household-load.ts';
+import { Clouds } from '../../../bench/loads/photovoltaic.ts';
 import { Truth } from '../../../bench/truth.ts';
 import { FULL_RANGE_A, FULL_RANGE_V } from '../../../hardware/front-end.ts';
 
@@ -79,6 +80,15 @@ test('a refrigerator: energy of its known turns, inrush for a second, power fact
 test('a stand-by load alone gives its energy, though the voltage is bent and wanders', (t) => {
   const kwh = kwhOf({ id: 'house', appliances: [{ kind: 'standby', powerW: 100 }] }, JUNE);
   t.true(Math.abs(kwh / 2.4 - 1) < 0.03, `${kwh} kWh`); // it is unsteady by ±15 %, in some 1300 turns
+});
+
+test('at a low voltage a resistance draws less, electronics hold their power', (t) => {
+  const ratio = (appliances: HouseholdSpec['appliances']): number => {
+    const kwhAt = (voltageV: number) => kwhOf({ id: 'house', mains: { ...steady, voltageV }, appliances }, JUNE);
+    return kwhAt(207) / kwhAt(230);
+  };
+  t.true(Math.abs(ratio([{ kind: 'kettle' }]) - 0.81) < 1e-9);
+  t.true(Math.abs(ratio([{ kind: 'standby' }]) - 1) < 1e-9);
 });
 
 test('the power that is reported is that of the wave, for any household at any second', (t) => {
@@ -195,6 +205,29 @@ test('solar: a clear June day gives 6.5 to 7.3 kWh per kWp in Heidelberg, Decemb
   t.is(night.powerW, 0);
   const noon = createHouseholdLoad(spec, 1).at(JUNE + 11.5 * 3_600_000);
   t.true(noon.powerW < -750 && noon.powerW > -900, `${noon.powerW} W`);
+});
+
+test('solar: noon in Heidelberg is at 11:26 UTC in June, and the day is the same before and after', (t) => {
+  const spec: HouseholdSpec = { id: 'house', mains: steady, pv: { ...roof, sky: 'clear' } };
+  const load = createHouseholdLoad(spec, 1);
+  const noonMs = JUNE + (11 * 60 + 26) * 60_000;
+  for (const hours of [-6, -4, -2]) {
+    const before = load.at(noonMs + hours * 3_600_000).powerW;
+    const after = createHouseholdLoad(spec, 1).at(noonMs - hours * 3_600_000).powerW;
+    t.true(before < 0 && Math.abs(before - after) < 3, `${hours} h: ${before} and ${after} W`);
+  }
+});
+
+test('solar: neighbours live under one sky, a cloud reaches them one after the other', (t) => {
+  const sky = (id: string) => {
+    const clouds = new Clouds(1, id);
+    return Array.from({ length: 7200 }, (_, n) => clouds.at(JUNE + 12 * 3_600_000 + n * 1000));
+  };
+  const [here, there] = [sky('family'), sky('electric')];
+  const shift = Array.from({ length: 239 }, (_, n) => n - 119).find((seconds) =>
+    here.slice(200, 7000).every((light, n) => light === there[200 + n + seconds]),
+  );
+  t.true(shift !== undefined && shift !== 0, `${shift} s`);
 });
 
 test('solar: in the southern half of the world December is summer, and panels look north', (t) => {
