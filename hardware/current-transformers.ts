@@ -43,9 +43,9 @@ export const currentTransformers: CurrentTransformer[] = [
     turns: 2000,
     ratedA: 100,
     ratedV: 0,
-    currentsA: [0.5, 5, 20, 60, 100],
-    leadDeg: [3.1, 3.0, 2.8, 2.6, 2.5],
-    ratioErrorPercent: [1.4, -0.6, -2.0, 0.4, 2.0],
+    currentsA: [0.5, 1, 2, 5, 10, 20, 40, 70, 100],
+    leadDeg: [3.1, 3.08, 3.05, 2.98, 2.9, 2.8, 2.68, 2.58, 2.5],
+    ratioErrorPercent: [1.4, 0.9, 0.3, -0.7, -1.5, -2.0, -1.2, 0.6, 2.0],
   },
   // What follows: lead at low and high current (one figure where only one is known); no ratio table known.
   model('SCT013-030', 1800, 30, 1, [3.8]),

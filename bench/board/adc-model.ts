@@ -287,16 +287,16 @@ export function makeChip(seed: number, spec: ChipSpec = {}): AdcChip {
   return {
     pinVPerV: about(frontEnd.PIN_V_PER_V, frontEnd.GAIN_TOLERANCE),
     pinVPerA: about(frontEnd.PIN_V_PER_A, frontEnd.GAIN_TOLERANCE),
-    voltageSensor: {
+    voltageSensor: smooth({
       at: sensor.voltagesV,
       ratio: sensor.ratioErrorPercent.map((e) => 1 + e / 100),
       leadRad: sensor.leadDeg.map((d) => radians(d) * sensorLead),
-    },
-    clamp: {
+    }),
+    clamp: smooth({
       at: clamp.currentsA,
       ratio: clamp.ratioErrorPercent.map((e) => 1 + e / 100),
       leadRad: clamp.leadDeg.map((d) => radians(d) * clampLead),
-    },
+    }),
     biasV: [about(frontEnd.BIAS_V, frontEnd.BIAS_TOLERANCE), about(frontEnd.BIAS_V, frontEnd.BIAS_TOLERANCE)],
     crosstalk: [crosstalk * random.between(0.3, 1), crosstalk],
     deadZoneV: adc.ADC_DEAD_ZONE_V * (1 + reference),
@@ -312,6 +312,30 @@ export function makeChip(seed: number, spec: ChipSpec = {}): AdcChip {
     lateShare: adc.ADC_LATE_SHARE,
     lateS: adc.ADC_LATE_S,
   };
+}
+
+/** A core has no corners: the same table, eight times as many points on a curve (Catmull–Rom over the logarithm). */
+function smooth(table: SensorTable): SensorTable {
+  const PARTS = 8;
+  const last = table.at.length - 1;
+  const curve = (values: number[]): number[] => {
+    const points: number[] = [];
+    for (let n = 0; n < last; n++) {
+      const [a, b, c, d] = [values[Math.max(n - 1, 0)], values[n], values[n + 1], values[Math.min(n + 2, last)]];
+      for (let k = 0; k < PARTS; k++) {
+        const t = k / PARTS;
+        points.push(b + 0.5 * t * (c - a + t * (2 * a - 5 * b + 4 * c - d + t * (3 * (b - c) + d - a))));
+      }
+    }
+    points.push(values[last]);
+    return points;
+  };
+  const at: number[] = [];
+  for (let n = 0; n < last; n++) {
+    for (let k = 0; k < PARTS; k++) at.push(table.at[n] * (table.at[n + 1] / table.at[n]) ** (k / PARTS));
+  }
+  at.push(table.at[last]);
+  return { at, ratio: curve(table.ratio), leadRad: curve(table.leadRad) };
 }
 
 /** A bow and waves that get smaller as they get shorter, and small steps where the upper bits change; `peakLsb` at most. */

@@ -106,14 +106,14 @@ function check(path: string, value: unknown, low: number, high: number): number 
 }
 
 function checkObject(path: string, value: unknown): Record<string, unknown> {
-  if (typeof value !== 'object' || value === null || value instanceof Array) {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new Error('calibration' + path + ': an object is wanted');
   }
   return value as Record<string, unknown>;
 }
 
 function checkList(path: string, value: unknown, least: number, most: number): unknown[] {
-  if (!(value instanceof Array) || value.length < least || value.length > most) {
+  if (!Array.isArray(value) || value.length < least || value.length > most) {
     const count = least === most ? '' + least : least + ' to ' + most;
     throw new Error('calibration.' + path + ': a list of ' + count + ' is wanted');
   }
