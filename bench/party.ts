@@ -104,6 +104,11 @@ export class Party {
     return promise;
   }
 
+  /** Whether the advance to `toMs` is still in work. */
+  waitsFor(toMs: number): boolean {
+    return this.#settled?.toMs === toMs;
+  }
+
   ask(question: string): Promise<unknown> {
     const child = this.#child;
     if (!child) return Promise.reject(new PartyGone(this.name, ''));

@@ -85,7 +85,11 @@ export function makeReport(input: ReportInput): RunReport {
   const delivered = households.reduce((sum, household) => sum + household.quarterHoursDelivered, 0);
   const missing = households.reduce(
     (sum, household) =>
-      sum + Math.max(0, Math.max(household.quarterHoursExpected, household.quarterHoursMeasured) - household.quarterHoursDelivered),
+      sum +
+      Math.max(
+        0,
+        Math.max(household.quarterHoursExpected, household.quarterHoursMeasured) - household.quarterHoursDelivered,
+      ),
     0,
   );
   const passedOn = input.provider.readings + input.collector.held;
@@ -132,7 +136,11 @@ export function formatReport(report: RunReport, k: number): string {
   ];
   const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
   const line = (row: string[]): string =>
-    row.map((cell, column) => (column === 0 || column === 7 ? cell.padEnd(widths[column]) : cell.padStart(widths[column]))).join('  ');
+    row
+      .map((cell, column) =>
+        column === 0 || column === 7 ? cell.padEnd(widths[column]) : cell.padStart(widths[column]),
+      )
+      .join('  ');
   const hidden = report.households.length < k;
   const { provider } = report;
   return [

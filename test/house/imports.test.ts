@@ -14,7 +14,7 @@ const mayImport: Record<string, string[]> = {
 };
 
 /** Every `from '…'`, `import '…'` and `import('…')` of a source text that names a file of ours. */
-export function relativeImports(source: string): string[] {
+function relativeImports(source: string): string[] {
   return [...source.matchAll(/(?:\bfrom\s*|\bimport\s*\(?\s*)(['"])(\.{1,2}\/[^'"]+)\1/g)].map((match) => match[2]);
 }
 
@@ -36,7 +36,7 @@ for (const folder of Object.keys(mayImport)) {
 }
 
 /** Why the import is against the rules, or null. */
-export function objection(from: string, to: string): string | null {
+function objection(from: string, to: string): string | null {
   const [house] = from.split('/');
   const [target] = to.split('/');
   if (!mayImport[house]?.includes(target)) return `${from} imports ${to}: ${house} may not import ${target}`;
@@ -79,7 +79,10 @@ test('no file imports itself through others', (t) => {
 });
 
 test('protocol does no input or output', (t) => {
-  const forbidden = /from '(node:(fs|net|tls|http|http2|https|dgram|child_process|sqlite|worker_threads)|mqtt|aedes|fastify)/;
-  const wrong = [...graph.keys()].filter((file) => file.startsWith('protocol/') && forbidden.test(readFileSync(join(root, file), 'utf8')));
+  const forbidden =
+    /from '(node:(fs|net|tls|http|http2|https|dgram|child_process|sqlite|worker_threads)|mqtt|aedes|fastify)/;
+  const wrong = [...graph.keys()].filter(
+    (file) => file.startsWith('protocol/') && forbidden.test(readFileSync(join(root, file), 'utf8')),
+  );
   t.deepEqual(wrong, []);
 });

@@ -6,8 +6,11 @@ import test from 'ava';
 const root = resolve(import.meta.dirname, '../..');
 const tool = (name: string, ...args: string[]): Promise<{ code: number; output: string }> =>
   new Promise((done) => {
-    execFile(resolve(root, 'node_modules/.bin', name), args, { cwd: root, maxBuffer: 1 << 24 }, (error, stdout, stderr) =>
-      done({ code: error ? 1 : 0, output: stdout + stderr }),
+    execFile(
+      resolve(root, 'node_modules/.bin', name),
+      args,
+      { cwd: root, maxBuffer: 1 << 24 },
+      (error, stdout, stderr) => done({ code: error ? 1 : 0, output: stdout + stderr }),
     );
   });
 

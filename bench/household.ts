@@ -1,0 +1,82 @@
+/**
+ * One household of the bench: its simulated load, the virtual board that measures it, and the truth to compare with.
+ * The load is constant within each whole second. The board sees a second's load a quarter of a second early, so that a
+ * meter whose clock is some milliseconds off still measures the second it means to.
+ */
+
+import type { VirtualBoard } from './board/virtual-board.ts';
+import type { HouseholdLoad } from './loads/household-load.ts';
+import type { Truth } from './truth.ts';
+
+const EARLY_MS = 250;
+/** 11 s at the 25 A main fuse of 6 kW: what one power cut may cost the register. */
+const FLOOR_PER_CUT_WH = 18;
+
+export interface HouseholdOptions {
+  id: string;
+  name: string;
+  board: VirtualBoard;
+  load: HouseholdLoad;
+  truth: Truth;
+  startMs: number;
+  /** The truth stops here, though the clock may go on. */
+  endMs: number;
+}
+
+export class Household {
+  readonly id: string;
+  readonly name: string;
+  readonly board: VirtualBoard;
+  readonly truth: Truth;
+  /** Wh that known outages may have cost: the meter was without power. */
+  floorWh = 0;
+  #load: HouseholdLoad;
+  #endMs: number;
+  /** The next whole second whose load the board has not seen. */
+  #nextSecondMs: number;
+
+  constructor(options: HouseholdOptions) {
+    this.id = options.id;
+    this.name = options.name;
+    this.board = options.board;
+    this.truth = options.truth;
+    this.#load = options.load;
+    this.#endMs = options.endMs;
+    this.#nextSecondMs = Math.ceil(options.startMs / 1000) * 1000;
+  }
+
+  /** Power on for the first time. */
+  start(): void {
+    this.board.start();
+    this.#nextSecond();
+  }
+
+  /** The meter loses its power between two flash operations; `board.armCut` cuts inside of one. */
+  powerOff(): void {
+    this.board.cut();
+    // What was in RAM, at most one checkpoint, at the power of an ordinary house; and the second that was cut short.
+    this.floorWh += FLOOR_PER_CUT_WH;
+  }
+
+  powerOn(): void {
+    this.board.start();
+  }
+
+  /** Advances load, board and truth to `toMs`. */
+  advanceTo(toMs: number): void {
+    while (this.#nextSecondMs - EARLY_MS <= toMs) {
+      if (this.board.running) this.board.advanceTo(this.#nextSecondMs - EARLY_MS);
+      this.#nextSecond();
+    }
+    if (this.board.running) this.board.advanceTo(toMs);
+  }
+
+  #nextSecond(): void {
+    const secondMs = this.#nextSecondMs;
+    const state = this.#load.at(secondMs);
+    if (state.changed) this.board.setMains(state.wave);
+    // A house whose meter has no power draws none through it.
+    if (secondMs < this.#endMs && this.board.running) this.truth.add(secondMs, state.powerW);
+    this.#nextSecondMs += 1000;
+  }
+}

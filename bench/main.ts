@@ -1,0 +1,69 @@
+/** `scripts/run`: see options.ts for what it takes. */
+import { writeFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Neighbourhood } from './neighbourhood.ts';
+import { parseRunOptions, UsageError, usage } from './options.ts';
+import { PartyGone } from './party.ts';
+import { Progress } from './progress.ts';
+import { formatReport, isGood } from './report.ts';
+import { planRun, runDays } from './run.ts';
+
+const progress = new Progress();
+let neighbourhood: Neighbourhood | null = null;
+const ending = new AbortController();
+
+async function run(): Promise<number> {
+  const options = parseRunOptions(process.argv.slice(2));
+  if (options === null) {
+    console.log(usage);
+    return 0;
+  }
+  const plan = await planRun(options);
+  const { scenario, startMs, endMs } = plan;
+  const port = options.report === null ? options.port : null;
+  neighbourhood = await Neighbourhood.start({ scenario, startMs, endMs, stateDir: options.state, port, progress });
+  const report = await runDays(neighbourhood, plan, options.speed, progress);
+  console.log(`\n${plan.title}, seed ${report.seed}, ${report.startUtc}\n\n${formatReport(report, scenario.k)}\n`);
+  if (options.report !== null) {
+    writeFileSync(options.report, `${JSON.stringify(report, null, 2)}\n`);
+    return isGood(report) ? 0 : 1;
+  }
+  for (const page of neighbourhood.pages) {
+    console.log(`${page.name}: ${page.url}`);
+    if (page.firstPassword) console.log(`  password, shown this once: ${page.firstPassword}`);
+  }
+  console.log(
+    `\nThe clock goes on at real speed. How to trust the page's certificate: ${neighbourhood.pages[0].url}/help`,
+  );
+  console.log('Ctrl-C ends it.');
+  await neighbourhood.conductor.runLive(ending.signal);
+  return 0;
+}
+
+/** The first signal ends the run; a second one does not wait. */
+function end(): void {
+  if (ending.signal.aborted) process.exit(130);
+  ending.abort();
+  void stop().then(() => process.exit(130));
+}
+
+async function stop(): Promise<void> {
+  await Promise.race([neighbourhood?.stop(), sleep(8000)]);
+}
+
+process.on('SIGINT', end);
+process.on('SIGTERM', end);
+try {
+  process.exitCode = await run();
+} catch (error) {
+  if (!ending.signal.aborted) {
+    progress.done();
+    console.error(`\nquietmeter: ${(error as Error).message}`);
+    if (error instanceof UsageError) console.error(`\n${usage}`);
+    else if (!(error instanceof PartyGone) && process.env.DEBUG) console.error((error as Error).stack);
+    process.exitCode = 2;
+  }
+} finally {
+  if (!ending.signal.aborted) await stop();
+}
+process.exit();

@@ -1,0 +1,95 @@
+/** A run from start to report: brings the neighbourhood up, lets the days pass, asks every party for its own figures. */
+
+import { basename } from 'node:path';
+import { DAY_MS } from '../protocol/time/slots.ts';
+import { wholeSlotsBetween } from './conductor.ts';
+import type { GatewayTotals, Neighbourhood } from './neighbourhood.ts';
+import type { RunOptions } from './options.ts';
+import type { Progress } from './progress.ts';
+import { CLASS_FLOOR_WH, makeReport, type RunReport } from './report.ts';
+import { defaultScenarioFile, extendScenario, readScenario, type Scenario } from './scenario.ts';
+import { readTrace } from './trace.ts';
+
+export interface PlannedRun {
+  scenario: Scenario;
+  title: string;
+  startMs: number;
+  endMs: number;
+}
+
+/** The scenario with the command line's changes. @throws ScenarioError, TraceError */
+export async function planRun(options: RunOptions): Promise<PlannedRun> {
+  const file = options.scenario ?? defaultScenarioFile;
+  let scenario = await readScenario(file);
+  if (options.seed !== null) scenario = { ...scenario, seed: options.seed };
+  if (options.days !== null) scenario = { ...scenario, days: options.days };
+  if (options.households !== null) scenario = extendScenario(scenario, options.households, scenario.seed);
+  let startMs = scenario.startMs;
+  if (options.trace !== null) {
+    const [first, ...others] = scenario.households;
+    startMs = (await readTrace(options.trace)).startMs;
+    scenario = {
+      ...scenario,
+      startMs,
+      households: [{ ...first, preset: undefined, appliances: [], pv: undefined, trace: options.trace }, ...others],
+    };
+  }
+  return {
+    scenario,
+    title: scenario.name || basename(file, '.json'),
+    startMs,
+    endMs: startMs + scenario.days * DAY_MS,
+  };
+}
+
+/** Lets the days pass and reports. The neighbourhood goes on running. */
+export async function runDays(
+  neighbourhood: Neighbourhood,
+  { scenario, title, startMs, endMs }: PlannedRun,
+  speed: number,
+  progress: Progress,
+): Promise<RunReport> {
+  const { conductor } = neighbourhood;
+  progress.task(`${scenario.days === 1 ? 'one day' : `${scenario.days} days`}, simulated`);
+  const started = performance.now();
+  await conductor.runTo(endMs, speed, (nowMs) => {
+    const rate = (nowMs - startMs) / (performance.now() - started);
+    const clock = new Date(nowMs).toISOString().slice(0, 16).replace('T', ' ');
+    progress.at(
+      (nowMs - startMs) / (endMs - startMs),
+      `${clock}  ${Math.round(rate).toLocaleString('en-US')} × real time`,
+    );
+  });
+  const seconds = (performance.now() - started) / 1000;
+  await conductor.drain();
+  progress.done();
+
+  const gateways = await Promise.all(
+    conductor.connected.map(({ gateway }) => gateway.ask('totals') as Promise<GatewayTotals>),
+  );
+  const collected = (await conductor.grid.collector.ask('deliveries')) as Record<string, number>;
+  const provided = (await conductor.grid.provider.ask('totals')) as RunReport['provider'];
+  const { readings, importWh, exportWh, rejected } = provided;
+  return makeReport({
+    scenario: title,
+    seed: scenario.seed,
+    startMs,
+    days: scenario.days,
+    kept: conductor.connected.map(({ household: { id, name, truth, floorWh } }) => {
+      const { importMwh, exportMwh } = truth.total();
+      const expected = wholeSlotsBetween(startMs, endMs);
+      return {
+        id,
+        name,
+        expected,
+        trueImportMwh: importMwh,
+        trueExportMwh: exportMwh,
+        floorWh: CLASS_FLOOR_WH + floorWh,
+      };
+    }),
+    gateways,
+    provider: { readings, importWh, exportWh, rejected },
+    collector: { stored: collected.stored, held: collected.late + collected.withheld, rejected: collected.rejected },
+    simulatedSecondsPerSecond: (endMs - startMs) / 1000 / seconds,
+  });
+}
