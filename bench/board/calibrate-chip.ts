@@ -17,7 +17,7 @@ import {
   checkCalibration,
   nominalCalibration,
 } from '../../firmware/metering/calibration.ts';
-import { MeteredChip } from '../measure/metered-chip.ts';
+import { MeteredChip } from './metered-chip.ts';
 import type { AdcChip } from './adc-model.ts';
 
 const POINTS = 512;

@@ -6,7 +6,7 @@
 import type { Calibration } from '../../firmware/metering/calibration.ts';
 import type { Dsp } from '../../firmware/metering/dsp.ts';
 import { type Measurement, Metering, type MeteringConfig, meteringConfig } from '../../firmware/metering/meter.ts';
-import { type AdcChip, type AdcModel, createAdcModel, type MainsWave } from '../board/adc-model.ts';
+import { type AdcChip, type AdcModel, createAdcModel, type MainsWave } from './adc-model.ts';
 
 /** Espruino's native helpers, written out. */
 export const hostDsp: Dsp = {
