@@ -91,8 +91,9 @@ export class Ring {
     return oldest;
   }
 
-  /** The entry of that number; null where it is not kept any more, not yet there, or damaged. */
+  /** The entry of that number, to be looked at before the next call; null where it is not kept any more or damaged. */
   read(number: number): Entry | null {
+    if (this.newest && this.newest.number === number) return this.newest;
     let page = -1;
     for (let i = 0; i < this.plan.pageCount; i++) {
       const first = this.firstNumbers[i];
@@ -101,7 +102,7 @@ export class Ring {
     if (page < 0) return null;
     if (page !== this.readPage || !this.readEntry || this.readEntry.number >= number) this.restart(page);
     this.walk(number);
-    return this.readEntry && this.readEntry.number === number ? Object.assign({}, this.readEntry) : null;
+    return this.readEntry && this.readEntry.number === number ? this.readEntry : null;
   }
 
   /** Puts the entry behind the newest one, and its number into it. Throws where the flash takes nothing any more. */

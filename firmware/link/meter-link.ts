@@ -1,0 +1,161 @@
+/**
+ * The meter's half of the serial line: what it says by itself, and its answer to each command (protocol/wire/link-messages.ts
+ * has the words and the flow). (Espruino dialect)
+ *
+ * What it may say: only what is in flash. Registers come from the journal, never from the running sum.
+ * What it believes: a command that is whole and in range. Anything else from the gateway's side is answered with REFUSED and
+ * changes nothing; noise, and the meter's own words reflected by an open line, are passed over.
+ */
+import { decodeMessage, encodeMessage, isLinkError } from '../../protocol/wire/link-codec.ts';
+import type { FrameNatives } from '../../protocol/wire/link-frame.ts';
+import { encodeFrame, FrameReader } from '../../protocol/wire/link-frame.ts';
+import type { Clamp, GatewayCommand, Live, MeterMessage } from '../../protocol/wire/link-messages.ts';
+import {
+  LINK_ACK,
+  LINK_CHECK_CLAMP,
+  LINK_HELLO,
+  LINK_READ,
+  LINK_REFUSED,
+  LINK_STATUS,
+  LINK_TIME,
+  REFUSED_NOT_KEPT,
+} from '../../protocol/wire/link-messages.ts';
+import type { Journal } from '../wallet/journal.ts';
+import { FIRST_RETRY_MS, LAST_RETRY_MS, RecordSender } from './record-sender.ts';
+
+/** Message types from here on are commands. */
+const COMMANDS = 0x80;
+
+export interface LinkPort {
+  write(text: string): void;
+}
+/** What commands do to the rest of the meter. */
+export interface CommandHandlers {
+  setTime(unixMs: number, uptimeMs: number): void;
+  checkClamp(): Clamp;
+}
+export interface MeterIdentity {
+  /** 16 hex digits each. */
+  meterId: string;
+  firmware: string;
+}
+
+export class MeterLink {
+  port: LinkPort;
+  natives: FrameNatives;
+  journal: Journal;
+  identity: MeterIdentity;
+  handlers: CommandHandlers;
+  reader: FrameReader;
+  sender: RecordSender;
+  /** Whether the gateway has answered a HELLO with the time. */
+  greeted = false;
+  helloAtMs = 0;
+  helloRetryMs = FIRST_RETRY_MS;
+  /** Records up to this one were found damaged. */
+  damaged = 0;
+
+  constructor(
+    port: LinkPort,
+    natives: FrameNatives,
+    journal: Journal,
+    identity: MeterIdentity,
+    handlers: CommandHandlers,
+  ) {
+    this.port = port;
+    this.natives = natives;
+    this.journal = journal;
+    this.identity = identity;
+    this.handlers = handlers;
+    this.reader = new FrameReader(natives);
+    this.sender = new RecordSender(journal.newestRecord());
+  }
+
+  /** The first word of a start. The newline ends whatever the line carried while nobody spoke. */
+  start(uptimeMs: number): void {
+    this.port.write('\n');
+    this.sendHello(uptimeMs);
+  }
+
+  /** Once a second: the live value, records that are due, HELLO while it is unanswered. */
+  tick(live: Live, uptimeMs: number): void {
+    this.send(live);
+    if (!this.greeted && uptimeMs >= this.helloAtMs) {
+      this.helloRetryMs = Math.min(2 * this.helloRetryMs, LAST_RETRY_MS);
+      this.sendHello(uptimeMs);
+    }
+    this.sendRecords(uptimeMs);
+  }
+
+  /** Bytes from the gateway, in pieces of any size. */
+  receive(piece: string, uptimeMs: number): void {
+    for (const body of this.reader.push(piece)) {
+      if (body[0] >= COMMANDS) this.obey(body, uptimeMs);
+    }
+  }
+
+  obey(body: Uint8Array, uptimeMs: number): void {
+    let command: GatewayCommand;
+    try {
+      command = decodeMessage(body) as GatewayCommand;
+    } catch (error) {
+      if (!isLinkError(error)) throw error;
+      this.send({ type: LINK_REFUSED, command: error.messageType, reason: error.reason });
+      return;
+    }
+    if (command.type === LINK_TIME) {
+      this.greeted = true;
+      this.handlers.setTime(command.unixMs, uptimeMs);
+    } else if (command.type === LINK_ACK) {
+      this.sender.acknowledge(command.number, this.journal.newestRecord());
+    } else if (command.type === LINK_READ) {
+      if (this.isKept(command.from)) this.sender.restart(command.from);
+      else this.send({ type: LINK_REFUSED, command: LINK_READ, reason: REFUSED_NOT_KEPT });
+    } else if (command.type === LINK_STATUS) {
+      this.sendHello(uptimeMs);
+    } else if (command.type === LINK_CHECK_CLAMP) {
+      this.send(this.handlers.checkClamp());
+    }
+  }
+
+  sendRecords(uptimeMs: number): void {
+    const count = this.sender.due(uptimeMs, this.journal.newestRecord());
+    for (let i = 0; i < count; i++) {
+      const number = this.sender.next;
+      this.sender.next++;
+      const record = this.journal.record(number);
+      if (!record) {
+        this.damaged = number;
+      } else {
+        // The gateway waits for numbers without a gap: it has to hear that there is one.
+        if (this.damaged === number - 1 && this.damaged > 0) this.sendHello(uptimeMs);
+        this.send(record);
+      }
+    }
+  }
+
+  sendHello(uptimeMs: number): void {
+    this.helloAtMs = uptimeMs + this.helloRetryMs;
+    this.send({
+      type: LINK_HELLO,
+      meterId: this.identity.meterId,
+      boot: this.journal.boot,
+      uptimeMs: uptimeMs,
+      oldestRecord: this.oldestRecord(),
+      newestRecord: this.journal.newestRecord(),
+      firmware: this.identity.firmware,
+    });
+  }
+
+  oldestRecord(): number {
+    const oldest = this.journal.oldestRecord();
+    return this.damaged >= oldest && this.damaged > 0 ? this.damaged + 1 : oldest;
+  }
+  /** The number after the newest one may be asked for: nothing is sent until it is there. */
+  isKept(number: number): boolean {
+    return number >= this.oldestRecord() && number <= this.journal.newestRecord() + 1;
+  }
+  send(message: MeterMessage): void {
+    this.port.write(encodeFrame(encodeMessage(message), this.natives));
+  }
+}

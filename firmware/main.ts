@@ -1,0 +1,65 @@
+/**
+ * The firmware: the meter's parts bound to the board, and its heartbeat. (Espruino dialect)
+ *
+ * Two files of Storage, written once by whoever commissions the meter, are read at the start:
+ *   calibration   firmware/metering/calibration.ts; without it the board as drawn
+ *   household     {"generator": true} where there is a photovoltaic system or the like: export is no reversed clamp then
+ */
+import { JOURNAL_REGION } from '../hardware/flash.ts';
+import { Adc } from './board/adc.ts';
+import { kickWatchdog, meterId, startWatchdog, uptimeMs } from './board/clock.ts';
+import { flashPages } from './board/flash.ts';
+import { espruinoNatives, openGatewayPort } from './board/serial.ts';
+import { MeterLink } from './link/meter-link.ts';
+import { WallClock } from './link/wall-clock.ts';
+import { Meter } from './meter.ts';
+import { checkCalibration, nominalCalibration } from './metering/calibration.ts';
+import { Metering, meteringConfig } from './metering/meter.ts';
+import { EnergyRegisters } from './metering/registers.ts';
+import { ReversedClamp } from './metering/reversed-clamp.ts';
+import { Journal } from './wallet/journal.ts';
+
+/** First 16 hex digits of the bundle's SHA-256, taken with this text in its place and put here by the build. */
+const FIRMWARE_DIGEST = '__FIRMWARE_DIGEST__';
+
+const storage = require('Storage');
+const calibrationFile = storage.readJSON('calibration', true);
+const household = storage.readJSON('household', true);
+const calibration = calibrationFile === undefined ? nominalCalibration() : checkCalibration(calibrationFile);
+
+const journal = new Journal(flashPages(JOURNAL_REGION), espruinoNatives.crc32);
+journal.open();
+
+const metering = new Metering(E, calibration, meteringConfig());
+const meter = new Meter(
+  new Adc(),
+  metering,
+  new EnergyRegisters(journal.importMwh, journal.exportMwh, metering.noiseMw),
+  new ReversedClamp(metering.noiseMw, household !== undefined && household.generator === true),
+  journal,
+  new WallClock(),
+);
+
+let timer = 0;
+function schedule(): void {
+  timer = setTimeout(beat, meter.msToNextTick(uptimeMs()));
+}
+function beat(): void {
+  try {
+    meter.tick(uptimeMs());
+    kickWatchdog();
+  } finally {
+    schedule();
+  }
+}
+const port = openGatewayPort((piece) => {
+  meter.link!.receive(piece, uptimeMs());
+  clearTimeout(timer); // TIME may have moved the seconds
+  schedule();
+});
+const identity = { meterId: meterId(), firmware: FIRMWARE_DIGEST };
+meter.link = new MeterLink(port, espruinoNatives, journal, identity, meter);
+
+startWatchdog();
+meter.start(uptimeMs());
+schedule();
