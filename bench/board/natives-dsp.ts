@@ -1,12 +1,13 @@
 /**
- * Espruino's `E`: sums, convolutions, tables, checksums. Evaluated inside the board's realm (see natives.ts); it must
+ * Espruino's `E`: sums, convolutions, tables, checksums, bytes. Evaluated inside the board's realm (see natives.ts); it must
  * not close over anything.
  */
 export function dspNatives(): void {
-  const world = globalThis as unknown as Record<string, unknown>;
   type Numbers = ArrayLike<number>;
+  type Writable = { readonly length: number; [i: number]: number };
 
   // CRC-32 (IEEE 802.3, reflected 0xEDB88320)
+  const { fromCharCode } = String;
   const table = new Int32Array(256);
   for (let n = 0; n < 256; n++) {
     let c = n;
@@ -14,30 +15,59 @@ export function dspNatives(): void {
     table[n] = c;
   }
 
-  /** Every byte of numbers, strings and (nested) arrays, in order. */
+  /** What iterating gives as numbers: a string its character codes, Uint32Array (as the real one does) signed values. */
+  const numbersOf = (values: Numbers | string): Numbers => {
+    if (typeof values === 'string') {
+      const codes = new Uint8Array(values.length);
+      for (let i = 0; i < values.length; i++) codes[i] = values.charCodeAt(i);
+      return codes;
+    }
+    if (values instanceof Uint32Array) return new Int32Array(values.buffer, values.byteOffset, values.length);
+    return values;
+  };
+
+  /** Every byte of numbers, strings, buffers and (nested) arrays, in order. */
   const eachByte = (value: unknown, take: (byte: number) => void): void => {
     if (typeof value === 'number') take(value & 255);
     else if (typeof value === 'string') for (let i = 0; i < value.length; i++) take(value.charCodeAt(i) & 255);
     else if (value instanceof ArrayBuffer) eachByte(new Uint8Array(value), take);
-    else if (value && typeof (value as { length: unknown }).length === 'number') {
+    else if (Array.isArray(value) || ArrayBuffer.isView(value)) {
       const list = value as ArrayLike<unknown>;
       for (let i = 0; i < list.length; i++) eachByte(list[i], take);
-    }
+    } else throw new TypeError('expected a number, string, array or buffer');
   };
 
+  const mapByTable = (from: Numbers, to: Writable, map: Numbers, mask: number, n: number) => {
+    for (let i = 0; i < n; i++) to[i] = map[from[i] & mask];
+  };
+  const mapByFunction = (
+    from: Numbers,
+    to: Writable,
+    map: (x: number, i: number) => number,
+    mask: number,
+    n: number,
+  ) => {
+    for (let i = 0; i < n; i++) to[i] = map(from[i] & mask, i);
+  };
+  const identity = (x: number) => x;
+
   const E = {
-    sum(a: Numbers) {
+    sum(values: Numbers | string) {
+      const a = numbersOf(values);
       let sum = 0;
       for (let i = 0; i < a.length; i++) sum += +a[i];
       return sum;
     },
-    variance(a: Numbers, mean: number) {
+    variance(values: Numbers | string, mean: number) {
+      const a = numbersOf(values);
       let variance = 0;
       for (let i = 0; i < a.length; i++) variance += (a[i] - mean) * (a[i] - mean);
       return variance;
     },
-    /** Σ a[i]·b[(i + offset) mod b.length] */
-    convolve(a: Numbers, b: Numbers, offset: number) {
+    /** Σ a[i] · b[(i + offset) mod b.length] */
+    convolve(first: Numbers, second: Numbers, offset: number) {
+      const a = numbersOf(first);
+      const b = numbersOf(second);
       const n = a.length;
       const m = b.length;
       let j = (offset | 0) % m;
@@ -53,13 +83,25 @@ export function dspNatives(): void {
       }
       return sum;
     },
-    mapInPlace(from: Numbers, to: { length: number; [i: number]: number }, map?: unknown) {
-      const n = Math.min(from.length, to.length);
-      if (typeof map === 'function') for (let i = 0; i < n; i++) to[i] = map(from[i] | 0, i);
-      else if (map) for (let i = 0; i < n; i++) to[i] = (map as number[])[from[i] | 0];
-      else for (let i = 0; i < n; i++) to[i] = from[i] | 0;
+    /** `bits` regroups the source's bits, most significant first (negative: least significant first). */
+    mapInPlace(from: ArrayBufferView & Numbers, to: Writable, map?: unknown, bits?: number) {
+      if (!ArrayBuffer.isView(from) || !ArrayBuffer.isView(to))
+        throw new Error('First 2 arguments should be array buffers');
+      const size = from.byteLength / from.length;
+      // with 32-bit elements the real one shifts by the width of its own integers: what comes out depends on the compiler
+      if (size > 2) throw new Error('mapInPlace: the elements of the first array have to be of 8 or 16 bits');
+      let source: Numbers = from;
+      let mask = size === 1 ? 255 : 65535;
+      if (bits) {
+        source = regroup(from, size * 8, bits);
+        mask = 2 ** Math.abs(bits) - 1;
+      }
+      const n = Math.min(source.length, to.length);
+      if (typeof map === 'function') mapByFunction(source, to, map as typeof identity, mask, n);
+      else if (map) mapByTable(source, to, map as Numbers, mask, n);
+      else mapByFunction(source, to, identity, mask, n);
     },
-    CRC32(data: string | ArrayLike<number>) {
+    CRC32(data: string | Numbers) {
       let crc = -1;
       if (typeof data === 'string')
         for (let i = 0; i < data.length; i++) crc = (crc >>> 8) ^ table[(crc ^ data.charCodeAt(i)) & 255];
@@ -69,7 +111,7 @@ export function dspNatives(): void {
     toString(...values: unknown[]) {
       let text = '';
       eachByte(values, (byte) => {
-        text += String.fromCharCode(byte);
+        text += fromCharCode(byte);
       });
       return text;
     },
@@ -83,12 +125,34 @@ export function dspNatives(): void {
       for (let i = 0; i < 8; i++) if (byte & (1 << i)) out |= 128 >> i;
       return out;
     },
-    clip: (x: number, min: number, max: number) => Math.min(Math.max(x, min), max),
-    on() {},
+    clip: (x: number, low: number, high: number) => (x < low ? low : Math.min(x, high)),
     enableWatchdog() {},
     kickWatchdog() {},
-    setConsole() {},
     getErrorFlags: () => [],
   };
-  Object.defineProperty(world, 'E', { value: E, writable: true, enumerable: false, configurable: true });
+
+  const regroup = (from: Numbers, width: number, bits: number): number[] => {
+    const wanted = Math.abs(bits);
+    const out: number[] = [];
+    let held = 0;
+    let count = 0;
+    let i = 0;
+    while (i < from.length || count >= wanted) {
+      while (count < wanted) {
+        const value = i < from.length ? from[i] : 0;
+        held = bits > 0 ? (held << width) | value : held | (value << count);
+        i++;
+        count += width;
+      }
+      if (bits > 0) out.push((held >> (count - wanted)) & ((1 << wanted) - 1));
+      else {
+        out.push(held & ((1 << wanted) - 1));
+        held >>= wanted;
+      }
+      count -= wanted;
+    }
+    return out;
+  };
+
+  Object.defineProperty(globalThis, 'E', { value: E, writable: true, enumerable: false, configurable: true });
 }

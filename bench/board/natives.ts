@@ -1,392 +1,332 @@
 /**
- * What the ESP32 does under Espruino: time, timers, ADC, serial ports, flash, Storage, console.
+ * What the ESP32 does under Espruino: time, timers, ADC, serial ports, Storage, console.
  *
- * `boardNatives` is never called on this side. Its source text is evaluated inside the board's own realm
- * (bench/board/realm.ts), so it must not close over anything: everything it knows comes in as numbers and strings, and
- * everything that firmware can reach was made in there. Nothing of the host is in reach, and each board's functions are
- * compiled and optimised for that board alone (shared host functions halve the speed from ten boards on).
+ * `boardNatives` is never called on this side. Its source text is evaluated inside the board's own realm (realm.ts), so it
+ * must not close over anything: everything it knows comes in as numbers and strings, and everything that firmware can reach
+ * was made in there. Nothing of the host is in reach, and each board's functions are compiled and optimised for that board
+ * alone (shared host functions halve the speed from ten boards on).
  *
  * Where real Espruino 2v29 and this file differ, this file is wrong.
  */
+import type { AdcChip, AdcModel } from './adc-model.ts';
+import type { FlashConfig, FlashControls } from './natives-flash.ts';
+import type { LanguageControls } from './natives-language.ts';
 
 /** Facts the host hands in, as JSON. */
 export interface NativesConfig {
-  /** Raw flash that the firmware may use. */
-  flash: { address: number; length: number; pageLength: number };
+  flash: FlashConfig;
   /** Files of Storage, by name. */
   storage: Record<string, string>;
-  /** 32-bit seed of what is random on this board: jitter, torn flash words. */
+  /** 32 bits: the ADC's noise, torn flash words, the hardware's random word, how serial bytes are chopped. */
   seed: number;
-  /** One conversion by `pins.map(analogRead)`, ms, and the standard deviation of its length. */
-  sampleSpacingMs: number;
-  sampleJitterMs: number;
-  /** How long the chip is busy erasing a page, ms. */
-  eraseMs: number;
+  /** Hex digits with dashes, as getSerial() gives them. */
+  serialNumber: string;
+  /** null: no sensors, the ADC reads half of its range. */
+  chip: AdcChip | null;
+  pinVoltage: number;
+  pinCurrent: number;
 }
 
 /** What the host holds of a board. Only numbers and strings are ever passed in. */
 export interface BoardControls {
-  /** Runs every timer due at or before `toMs` (ms since power-on), then stands at `toMs`. */
+  /** Runs every timer due at or before `toMs` (since power-on), then stands at `toMs`. */
   advance(toMs: number): void;
-  /** Ms since power-on. */
   nowMs(): number;
   /** Bytes (latin-1) that arrived at a port. */
   receive(port: string, bytes: string): void;
   /** What was written to a port since the last call (latin-1). */
   take(port: string): string;
-  /** Lines on the console since the last call. */
-  takeConsole(): string[];
-  /** The raw flash, live. */
-  flash: Uint8Array;
-  flashOperations(): number;
-  /**
-   * Power will fail in the flash operation after `after` more have been done.
-   * `words`: how many words of it still get written (or, of an erase, bytes of the page erased).
-   */
-  arm(after: number, kind: string, words: number): void;
-  /** Power fails now: nothing runs any more. */
-  cut(): void;
+  /** Lines on the console since the last call, joined by newlines; undefined where there are none. */
+  takeConsole(): string | undefined;
+  /** False once power has failed. */
   alive(): boolean;
-  /** `null`, or what an uncaught exception said. */
-  takeError(): string | null;
-  /** Replaces the ADC: a function of the realm from GPIO number and time in s to a code 0…4095. */
-  setAdc(read: unknown): void;
+  /** Power fails now. */
+  cut(): void;
+  flash: FlashControls;
+  /** Two arrays of the realm for the host to write the mains' wave into, volts and amps. */
+  wave(points: number): { voltageV: Float64Array; currentA: Float64Array };
+  /** What is in them is what the sensors see from now on. */
+  connect(frequencyHz: number, cycles: number): void;
 }
 
-export function boardNatives(configJson: string): BoardControls {
+export function boardNatives(
+  configJson: string,
+  parts: {
+    createAdcModel(chip: AdcChip, seed: number): AdcModel;
+    flashNatives(
+      config: FlashConfig,
+      power: { need(): void; fail(): Error; wait(ms: number): void },
+      random: () => number,
+    ): FlashControls;
+    languageNatives(onUnhandled: (reason: unknown) => void): LanguageControls;
+  },
+): BoardControls {
   const config = JSON.parse(configJson) as NativesConfig;
   const world = globalThis as unknown as Record<string, unknown>;
   const show = (name: string, value: unknown) => {
     Object.defineProperty(world, name, { value, writable: true, enumerable: false, configurable: true });
   };
+  const { floor, imul } = Math;
+  const hasOwn = Object.hasOwn;
 
-  // --- a generator of our own (mulberry32): jitter and torn bits, never what firmware takes for random
+  // --- a generator of the board's own (mulberry32), for what is random in its hardware
   let state = config.seed | 0;
-  const random = () => {
+  const randomWord = () => {
     state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+    let t = imul(state ^ (state >>> 15), 1 | state);
+    t = (t + imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return (t ^ (t >>> 14)) >>> 0;
   };
+  const random = () => randomWord() / 4294967296;
 
   // --- power
   let powered = true;
-  /** Firmware may catch what is thrown here; it gains nothing: whatever it calls next throws again, and RAM is gone. */
-  const dead = () => {
+  class PowerFailure extends Error {}
+  /** Firmware may catch it and gains nothing: whatever it calls next throws again, no timer runs, and RAM is gone. */
+  const fail = () => {
     powered = false;
-    return new InternalStop('power cut');
+    return new PowerFailure('power failed');
   };
-  class InternalStop extends Error {}
-  const needPower = () => {
-    if (!powered) throw dead();
+  const need = () => {
+    if (!powered) throw fail();
   };
 
   // --- time
   let nowMs = 0;
   let clockOffsetMs = 0;
-  show('getTime', () => Math.floor((nowMs + clockOffsetMs) * 1000) / 1e6); // the port counts µs
+  show('getTime', () => floor((nowMs + clockOffsetMs) * 1000) / 1e6); // the port counts µs
   show('setTime', (seconds: number) => {
     clockOffsetMs = seconds * 1000 - nowMs;
   });
-  class Timer {
+
+  type Callback = (...args: unknown[]) => void;
+  interface Timer {
     id: number;
     dueMs: number;
+    /** 0: once. */
     intervalMs: number;
-    callback: (...a: unknown[]) => void;
-    args: unknown[] | null;
-    constructor(
-      id: number,
-      dueMs: number,
-      intervalMs: number,
-      callback: (...a: unknown[]) => void,
-      args: unknown[] | null,
-    ) {
-      this.id = id;
-      this.dueMs = dueMs;
-      this.intervalMs = intervalMs;
-      this.callback = callback;
-      this.args = args;
-    }
+    callback: Callback;
+    args: unknown[];
   }
   const timers: Timer[] = [];
   let nextTimer = 1;
-  const addTimer = (callback: (...a: unknown[]) => void, ms: number, repeat: boolean, args: unknown[]) => {
-    needPower();
+  const addTimer = (callback: Callback, ms: number, repeat: boolean, args: unknown[]) => {
+    need();
     if (typeof callback !== 'function') throw new Error('Function or String not supplied!');
-    let delayMs = Number(ms);
-    if (!(delayMs >= 1)) delayMs = 1; // TIMER_MIN_INTERVAL
-    const timer = new Timer(nextTimer++, nowMs + delayMs, repeat ? delayMs : 0, callback, args.length ? args : null);
-    timers.push(timer);
-    return timer.id;
+    const delayMs = ms >= 1 ? +ms : 1; // the shortest there is
+    timers.push({ id: nextTimer, dueMs: nowMs + delayMs, intervalMs: repeat ? delayMs : 0, callback, args });
+    return nextTimer++;
   };
-  show('setTimeout', (f: () => void, ms: number, ...args: unknown[]) => addTimer(f, ms, false, args));
-  show('setInterval', (f: () => void, ms: number, ...args: unknown[]) => addTimer(f, ms, true, args));
+  show('setTimeout', (f: Callback, ms: number, ...args: unknown[]) => addTimer(f, ms, false, args));
+  show('setInterval', (f: Callback, ms: number, ...args: unknown[]) => addTimer(f, ms, true, args));
   const clear = (id: number) => {
-    if (id === undefined) timers.length = 0;
     for (let i = 0; i < timers.length; i++) if (timers[i].id === id) timers.splice(i, 1);
   };
   show('clearTimeout', clear);
   show('clearInterval', clear);
   show('changeInterval', (id: number, ms: number) => {
     for (const timer of timers) {
-      if (timer.id === id) {
-        timer.intervalMs = ms;
-        timer.dueMs = nowMs + ms;
-      }
+      if (timer.id !== id) continue;
+      timer.intervalMs = ms >= 1 ? +ms : 1;
+      timer.dueMs = nowMs + timer.intervalMs;
     }
   });
 
-  // --- ADC
-  let adc: (pin: number, seconds: number) => number = () => 2048;
-  const spacingMs = config.sampleSpacingMs;
-  const jitterMs = config.sampleJitterMs;
-  const analogRead = (pin: number) => {
-    // the sum of two uniform numbers is near enough to a bell for the timing of an interpreter's loop
-    nowMs += spacingMs + (jitterMs ? (random() + random() - 1) * jitterMs * 2.45 : 0);
-    return adc(pin, nowMs / 1000) / 4096;
-  };
-  show('analogRead', analogRead);
+  // --- ADC: a conversion takes its time, and the board's clock sees it
+  const adc = config.chip ? parts.createAdcModel(config.chip, config.seed) : null;
+  const { pinVoltage, pinCurrent } = config;
+  show('analogRead', (pin: number) => {
+    if (adc === null) {
+      nowMs += 0.08;
+      return 0.5;
+    }
+    if (pin !== pinVoltage && pin !== pinCurrent) return 0;
+    const code = adc.sample(pin === pinVoltage ? 0 : 1, nowMs / 1000);
+    nowMs += adc.lastStepS() * 1000;
+    return code / 4096;
+  });
+  let voltageV = new Float64Array(0);
+  let currentA = new Float64Array(0);
 
-  // --- pins
+  // --- pins and registers
   show('digitalWrite', () => undefined);
   show('digitalRead', () => 0);
   show('digitalPulse', () => undefined);
   show('pinMode', () => undefined);
+  show('peek32', (address: number) => (address === 0x3ff75144 ? randomWord() : 0)); // the hardware's random word
+  show('getSerial', () => config.serialNumber);
+
+  // --- the port's randomness: one generator (George Marsaglia's multiply-with-carry) with a fixed seed, as it is
+  let z = 0xcafebabe;
+  let w = 0xdeadbeef;
+  const weakRandom = () => {
+    z = (imul(36969, z & 65535) + (z >>> 16)) >>> 0;
+    w = (imul(18000, w & 65535) + (w >>> 16)) >>> 0;
+    return ((z << 16) + w) & 0x7fffffff;
+  };
+  Math.random = () => weakRandom() / 2147483648;
+  const E = world.E as { toString(d: unknown): string; hwRand(): number };
+  E.hwRand = weakRandom;
 
   // --- serial ports
   class Serial {
     written = '';
-    waiting: string[] = [];
-    listeners: ((data: string) => void)[] = [];
+    arrived = '';
+    listeners: Callback[] = [];
     setup() {}
     unsetup() {}
-    on(event: string, listener: (data: string) => void) {
+    on(event: string, listener: Callback) {
       if (event === 'data') this.listeners.push(listener);
     }
     removeAllListeners() {
       this.listeners = [];
     }
     write(...data: unknown[]) {
-      needPower();
-      for (const d of data) this.written += typeof d === 'string' ? d : E.toString(d);
+      need();
+      for (let i = 0; i < data.length; i++) {
+        const d = data[i];
+        this.written += typeof d === 'string' ? d : E.toString(d);
+      }
     }
     print(text: unknown) {
-      needPower();
-      this.written += text;
+      this.write(String(text));
     }
     println(text: unknown) {
-      needPower();
-      this.written += `${text}\r\n`;
+      this.write(`${text}\r\n`);
     }
     flush() {}
   }
-  const E = world.E as { toString(d: unknown): string };
-  const ports: Record<string, Serial> = {};
-  for (const name of ['Serial1', 'Serial2', 'Serial3']) {
-    ports[name] = new Serial();
-    show(name, ports[name]);
-  }
+  const ports: Record<string, Serial> = { Serial1: new Serial(), Serial2: new Serial(), Serial3: new Serial() };
+  const portList = [ports.Serial1, ports.Serial2, ports.Serial3];
+  for (const name in ports) show(name, ports[name]);
 
   // --- console
   let lines: string[] = [];
   const print = (...values: unknown[]) => {
-    needPower();
-    lines.push(values.map((v) => (typeof v === 'object' ? JSON.stringify(v) : String(v))).join(' '));
+    need();
+    lines.push(values.map((v) => (typeof v === 'object' && v !== null ? JSON.stringify(v) : String(v))).join(' '));
   };
   show('print', print);
-  show('console', { log: print, debug: print, info: print, warn: print, error: print });
-
-  // --- flash: pages erase to ones, a write only clears bits, the chip writes whole words
-  const image = new Uint8Array(config.flash.length).fill(0xff);
-  const base = config.flash.address;
-  const pageLength = config.flash.pageLength;
-  let operations = 0;
-  let armedAfter = -1;
-  let armedKind = '';
-  let armedWords = 0;
-  /** Counts an operation; true where power fails in it. */
-  const failsNow = () => {
-    needPower();
-    operations++;
-    if (armedAfter < 0) return false;
-    if (armedAfter-- > 0) return false;
-    return true;
-  };
-  const inRegion = (address: number, length: number) => address >= base && address + length <= base + image.length;
-  const writeBytes = (bytes: Uint8Array, address: number) => {
-    if (!inRegion(address, bytes.length)) throw new Error('Flash write outside of the region that is wired up');
-    const fails = failsNow();
-    let length = bytes.length;
-    if (fails) length = armedKind === 'nothing' ? 0 : Math.min(length, armedWords * 4);
-    const at = address - base;
-    for (let i = 0; i < length; i++) image[at + i] &= bytes[i];
-    if (fails) {
-      if (armedKind === 'torn') {
-        for (let i = length; i < Math.min(length + 4, bytes.length); i++)
-          image[at + i] &= bytes[i] | Math.floor(random() * 256);
-      }
-      throw dead();
-    }
-  };
-  const toBytes = (data: unknown) =>
-    E && typeof data === 'string'
-      ? Uint8Array.from(data, (c) => c.charCodeAt(0))
-      : typeof data === 'number'
-        ? Uint8Array.of(data)
-        : data instanceof ArrayBuffer
-          ? new Uint8Array(data)
-          : ArrayBuffer.isView(data)
-            ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
-            : Uint8Array.from(data as number[]);
-  const Flash = {
-    getPage(address: number) {
-      if (!inRegion(address, 1)) return undefined;
-      return { addr: address - ((address - base) % pageLength), length: pageLength };
-    },
-    /** As the port answers, which is wrong: one range lies inside Storage, one overlaps nvs. */
-    getFree: () => [
-      { addr: 0xe000, length: 0x2000 },
-      { addr: 0x310000, length: 0x10000 },
-      { addr: 0x360000, length: 0xa0000 },
-    ],
-    erasePage(address: number) {
-      if (!inRegion(address, 1)) throw new Error('Flash erase outside of the region that is wired up');
-      const page = address - base - ((address - base) % pageLength);
-      if (failsNow()) {
-        if (armedKind !== 'nothing') {
-          const done = armedKind === 'torn' ? pageLength : Math.min(armedWords * 4, pageLength);
-          for (let i = 0; i < done; i++) image[page + i] |= armedKind === 'torn' ? Math.floor(random() * 256) : 0xff;
-        }
-        throw dead();
-      }
-      image.fill(0xff, page, page + pageLength);
-      nowMs += config.eraseMs;
-    },
-    read(length: number, address: number) {
-      needPower();
-      if (length <= 0) return undefined;
-      const out = new Uint8Array(length);
-      for (let i = 0; i < length; i++) out[i] = inRegion(address + i, 1) ? image[address - base + i] : 0xff;
-      return out;
-    },
-    write(data: unknown, address: number) {
-      const bytes = toBytes(data);
-      if (!bytes.length) return;
-      // unaligned ends are read, merged and written as words of their own: up to three operations
-      const head = Math.min((4 - (address & 3)) & 3, bytes.length);
-      const word = (part: Uint8Array, at: number) => {
-        const start = at & ~3;
-        const whole = new Uint8Array(4);
-        for (let i = 0; i < 4; i++) whole[i] = image[start - base + i];
-        whole.set(part, at - start);
-        writeBytes(whole, start);
-      };
-      if (head) word(bytes.subarray(0, head), address);
-      const tail = (bytes.length - head) & 3;
-      const middle = bytes.length - head - tail;
-      if (middle) writeBytes(bytes.subarray(head, head + middle), address + head);
-      if (tail) word(bytes.subarray(head + middle), address + head + middle);
-    },
+  show('console', { log: print });
+  const uncaught = (e: unknown) => {
+    if (powered) lines.push(`Uncaught ${(e as Error)?.stack ?? e}`);
   };
 
-  // --- Storage: files put there by whoever commissions the meter; firmware only reads
+  // --- modules. Storage holds what was put there when the meter was commissioned; firmware only reads it.
   const files = config.storage;
   const Storage = {
     read(name: string, offset?: number, length?: number) {
-      const text = Object.hasOwn(files, name) ? files[name] : undefined;
-      if (text === undefined) return undefined;
-      return text.slice(offset || 0, length ? (offset || 0) + length : undefined);
+      if (!hasOwn(files, name)) return undefined;
+      return files[name].slice(offset || 0, length ? (offset || 0) + length : undefined);
     },
-    readJSON(name: string) {
-      return Object.hasOwn(files, name) ? JSON.parse(files[name]) : undefined;
+    readJSON(name: string, noExceptions?: boolean) {
+      if (!hasOwn(files, name)) return undefined;
+      try {
+        return JSON.parse(files[name]);
+      } catch (e) {
+        if (noExceptions) return undefined;
+        throw e;
+      }
     },
     list: () => Object.keys(files).sort(),
   };
-
-  const modules: Record<string, unknown> = { Flash, Storage };
+  const wait = (ms: number) => {
+    nowMs += ms;
+  };
+  const flash = parts.flashNatives(config.flash, { need, fail, wait }, random);
+  const modules: Record<string, unknown> = { Flash: flash.module, Storage };
   show('require', (name: string) => {
-    if (!Object.hasOwn(modules, name)) throw new Error(`Module ${name} not found`);
+    if (!hasOwn(modules, name)) throw new Error(`Module ${name} not found`);
     return modules[name];
   });
+  show('Modules', {
+    addCached(name: string, module: unknown) {
+      const exports = {};
+      if (typeof module === 'function') module.call(exports, exports);
+      modules[name] = typeof module === 'function' ? exports : module;
+    },
+  });
+  show('process', { version: '2v29', memory: () => ({ free: 8000, usage: 8383, total: 16383 }) });
 
   // --- the idle loop
-  let error: string | null = null;
-  const guarded = (f: (...a: unknown[]) => void, args: unknown[] | null) => {
-    try {
-      if (args === null) f();
-      else f(...args);
-    } catch (e) {
-      if (powered) error = String((e as Error)?.stack ?? e);
-    }
-  };
+  const { runJobs } = parts.languageNatives((reason) => uncaught(`Unhandled promise rejection: ${reason}`));
   const deliver = () => {
-    for (const name in ports) {
-      const port = ports[name];
-      while (port.waiting.length && powered) {
-        const data = port.waiting.shift();
-        for (const listener of port.listeners) guarded(listener as (...a: unknown[]) => void, [data]);
+    for (let p = 0; p < portList.length; p++) {
+      const port = portList[p];
+      while (port.arrived !== '' && powered) {
+        // the interrupt hands over what it has, which is rarely a whole frame
+        const length = 1 + (randomWord() & 63);
+        const data = port.arrived.slice(0, length);
+        port.arrived = port.arrived.slice(length);
+        for (const listener of port.listeners) {
+          try {
+            listener(data);
+          } catch (e) {
+            uncaught(e);
+          }
+        }
+        runJobs();
       }
     }
   };
-  const runDue = (toMs: number) => {
-    for (;;) {
-      if (!powered) return;
+  const runTimers = (toMs: number) => {
+    while (powered) {
       let next: Timer | null = null;
       for (let i = 0; i < timers.length; i++) {
-        const timer = timers[i];
-        if (next === null || timer.dueMs < next.dueMs) next = timer;
+        if (next === null || timers[i].dueMs < next.dueMs) next = timers[i];
       }
       if (next === null || next.dueMs > toMs) return;
       if (nowMs < next.dueMs) nowMs = next.dueMs;
-      guarded(next.callback, next.args);
-      // an interval that is late catches up, as in the real idle loop
-      if (next.intervalMs) next.dueMs += next.intervalMs;
-      else {
-        const at = timers.indexOf(next);
-        if (at >= 0) timers.splice(at, 1);
+      const { callback, args } = next;
+      try {
+        if (args.length === 0) callback();
+        else callback(...args);
+      } catch (e) {
+        uncaught(e);
       }
+      // an interval that is late catches up: its dues stay where they were
+      if (next.intervalMs > 0) next.dueMs += next.intervalMs;
+      else clear(next.id);
+      runJobs();
     }
   };
 
   return {
     advance(toMs) {
-      if (!powered) return;
+      runJobs();
       deliver();
-      runDue(toMs);
+      runTimers(toMs);
       if (nowMs < toMs) nowMs = toMs;
     },
     nowMs: () => nowMs,
     receive(port, bytes) {
-      if (powered && bytes.length) ports[port].waiting.push(bytes);
+      if (powered) ports[port].arrived += bytes;
     },
     take(port) {
-      const written = ports[port].written;
+      const { written } = ports[port];
       ports[port].written = '';
       return written;
     },
     takeConsole() {
-      const taken = lines;
+      if (lines.length === 0) return undefined;
+      const taken = lines.join('\n');
       lines = [];
       return taken;
     },
-    flash: image,
-    flashOperations: () => operations,
-    arm(after, kind, words) {
-      armedAfter = after;
-      armedKind = kind;
-      armedWords = words;
-    },
+    alive: () => powered,
     cut() {
       powered = false;
     },
-    alive: () => powered,
-    takeError() {
-      const e = error;
-      error = null;
-      return e;
+    flash,
+    wave(points) {
+      if (voltageV.length !== points) {
+        voltageV = new Float64Array(points);
+        currentA = new Float64Array(points);
+      }
+      return { voltageV, currentA };
     },
-    setAdc(read) {
-      adc = read as (pin: number, seconds: number) => number;
+    connect(frequencyHz, cycles) {
+      adc?.setMains(frequencyHz, cycles, voltageV, currentA);
     },
   };
 }

@@ -1,10 +1,25 @@
 import vm from 'node:vm';
+import { createAdcModel } from './adc-model.ts';
 import { type BoardControls, boardNatives, type NativesConfig } from './natives.ts';
 import { dspNatives } from './natives-dsp.ts';
+import { flashNatives } from './natives-flash.ts';
+import { languageNatives } from './natives-language.ts';
 
-const script = (f: (...a: never[]) => unknown, name: string) => new vm.Script(`(${f.toString()})`, { filename: name });
-const dspScript = script(dspNatives, 'natives-dsp.js');
-const boardScript = script(boardNatives, 'natives.js');
+/**
+ * The natives' source texts, put together. Types have been blanked out by the time they are functions, so the texts are
+ * plain JavaScript.
+ */
+const natives = new vm.Script(
+  `(function (configJson) {
+    (${dspNatives})();
+    return (${boardNatives})(configJson, {
+      createAdcModel: ${createAdcModel},
+      flashNatives: ${flashNatives},
+      languageNatives: ${languageNatives},
+    });
+  })`,
+  { filename: 'espruino-natives.js' },
+);
 
 /** A JavaScript world of its own, with Espruino's names in it and nothing of the host in reach. */
 export class Realm {
@@ -12,16 +27,15 @@ export class Realm {
   readonly #context: vm.Context;
 
   constructor(config: NativesConfig) {
-    // An ordinary global of a fresh context: no object of the host is behind it, and names resolve at full speed.
+    // An ordinary global of a fresh context: no object of the host stands behind it, and names resolve at full speed.
+    // Strings never become code, so what is in the bundle's text is all that runs.
     this.#context = vm.createContext(vm.constants.DONT_CONTEXTIFY, {
       codeGeneration: { strings: false, wasm: false },
     });
-    dspScript.runInContext(this.#context)();
-    this.controls = boardScript.runInContext(this.#context)(JSON.stringify(config));
+    this.controls = natives.runInContext(this.#context)(JSON.stringify(config));
   }
 
-  /** Runs a script in the realm; what it throws is thrown. */
-  run(script: vm.Script): unknown {
-    return script.runInContext(this.#context);
+  run(script: vm.Script): void {
+    script.runInContext(this.#context);
   }
 }

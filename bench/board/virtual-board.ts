@@ -1,150 +1,194 @@
+import { createHash } from 'node:crypto';
 import vm from 'node:vm';
+import { ERASE_TYPICAL_MS, JOURNAL_REGION } from '../../hardware/flash.ts';
+import { PIN_CURRENT, PIN_VOLTAGE, UART_GATEWAY } from '../../hardware/pins.ts';
+import type { AdcChip, MainsWave } from './adc-model.ts';
 import { Realm } from './realm.ts';
 
-/** TEMPORARY twin of H2's types until bench/board/adc-model.ts exists. */
-interface MainsWave {
-  frequencyHz: number;
-  voltageV: Float64Array;
-  currentA: Float64Array;
-  cycles: number;
-}
-
-/** The five ways in which power fails; `restart()` after any of them finds whatever the flash then holds. */
-export type PowerCut =
-  | { kind: 'nothing' } // before the operation has touched anything
-  | { kind: 'words'; words: number } // after so many whole words of a write
-  | { kind: 'torn'; words: number } // after so many words, and the next one has only some of its bits
-  | { kind: 'erase'; words: number } // so many words of the page are erased
-  | { kind: 'noise' }; // an erase broken off: every bit of the page is anything
+/**
+ * How far a flash operation has got when power fails in it (design: the five kinds of power cut).
+ *
+ *   nothing   it has not touched anything yet
+ *   words     of a write, so many whole words are there; of an erase, so many words of the page are erased
+ *   torn      the same, and the next word has only some of its bits; of an erase, the rest of the page is anything
+ *
+ * The fifth kind, a cut during recovery, is a cut that is armed again before `start()`.
+ */
+export type PowerCut = { kind: 'nothing' } | { kind: 'words' | 'torn'; words: number };
 
 export interface BoardOptions {
   /** The firmware, as `buildFirmware` returns it. */
   bundle: string;
+  /** Of everything that is random in this board. */
   seed: number;
-  chip?: unknown;
+  /** What is connected to the ADC; without it, it reads half of its range. */
+  chip?: AdcChip;
+  /** The journal's region as an earlier board left it; erased where there is none. */
   flash?: Uint8Array;
+  /** Files in Storage, such as `calibration`. */
   storage?: Record<string, string>;
-  /** Host time (Unix ms) at which the board is first powered. */
+  /** Host time, Unix ms, of the first `start()`. */
   startMs: number;
   /** How much faster than the host's clock the board's crystal runs, in millionths. */
   driftPpm?: number;
 }
 
-const scripts = new Map<string, vm.Script>();
-const scriptOf = (bundle: string) => {
-  let script = scripts.get(bundle);
-  if (!script) {
-    script = new vm.Script(bundle, { filename: 'firmware.js' });
-    scripts.set(bundle, script);
-  }
-  return script;
-};
+const REGION_BYTES = JOURNAL_REGION.pageBytes * JOURNAL_REGION.pageCount;
+const setBytes = Uint8Array.prototype.set;
+const setFloats = Float64Array.prototype.set;
 
-const FLASH = { address: 0x310000, length: 0x10000, pageLength: 0x1000 };
-
+/**
+ * One ESP32 under Espruino, in a realm of its own, on a clock that the host drives. The firmware's uptime and clock start
+ * at 0 with every `start()`; only the flash and Storage survive.
+ */
 export class VirtualBoard {
+  /** Lines on the console, uncaught exceptions among them, over all starts. */
   readonly output: string[] = [];
   readonly #options: BoardOptions;
+  readonly #script: vm.Script;
   #realm: Realm | null = null;
   #flash: Uint8Array;
-  #startedAtMs: number;
-  #hostMs: number;
   #starts = 0;
+  #hostMs: number;
+  #startedAtMs: number;
   #operationsBefore = 0;
   #mains: MainsWave | null = null;
+  #armed: (PowerCut & { afterFlashOperations: number }) | null = null;
+  #left = ''; // what went over the serial line before power failed
 
   constructor(options: BoardOptions) {
     this.#options = options;
+    this.#script = scriptOf(options.bundle);
     this.#hostMs = options.startMs;
     this.#startedAtMs = options.startMs;
-    this.#flash = options.flash ? Uint8Array.from(options.flash) : new Uint8Array(FLASH.length).fill(0xff);
+    this.#flash = new Uint8Array(REGION_BYTES).fill(0xff);
+    if (options.flash) {
+      if (options.flash.length !== REGION_BYTES)
+        throw new RangeError(`flash: ${options.flash.length} bytes instead of ${REGION_BYTES}`);
+      this.#flash.set(options.flash);
+    }
   }
 
-  /** Power on: RAM is empty, the flash is as the last run left it, uptime and clock start at 0. */
+  /** Power on (off and on, where it runs): RAM is empty, the bundle runs from its start. Throws what its top level throws. */
   start(): void {
-    if (this.#realm) this.#powerOff();
+    this.#powerOff();
     this.#starts++;
     this.#startedAtMs = this.#hostMs;
+    const seed = createHash('sha256').update(`board ${this.#options.seed} ${this.#starts}`).digest().readInt32LE();
+    const number = createHash('sha256').update(`number ${this.#options.seed}`).digest('hex');
     const realm = new Realm({
-      flash: FLASH,
+      flash: {
+        address: JOURNAL_REGION.address,
+        length: REGION_BYTES,
+        pageLength: JOURNAL_REGION.pageBytes,
+        eraseMs: ERASE_TYPICAL_MS,
+      },
       storage: this.#options.storage ?? {},
-      seed: (this.#options.seed * 7919 + this.#starts * 104729) | 0,
-      sampleSpacingMs: 0.055,
-      sampleJitterMs: 0.002,
-      eraseMs: 45,
+      seed,
+      serialNumber: `${number.slice(0, 8)}-${number.slice(8, 12)}`,
+      chip: this.#options.chip ?? null,
+      pinVoltage: PIN_VOLTAGE,
+      pinCurrent: PIN_CURRENT,
     });
     this.#realm = realm;
-    Uint8Array.prototype.set.call(realm.controls.flash, this.#flash);
-    this.#connectMains();
+    setBytes.call(realm.controls.flash.image, this.#flash);
+    if (this.#mains) this.setMains(this.#mains);
+    if (this.#armed) this.armCut(this.#armed);
     try {
-      realm.run(scriptOf(this.#options.bundle));
+      realm.run(this.#script);
     } catch (e) {
-      if (realm.controls.alive()) throw e;
+      if (realm.controls.alive()) throw new Error(`firmware: ${(e as Error)?.stack ?? e}`);
     }
-    this.#collect();
+    this.#afterRunning();
   }
 
-  /** Moves the board to the host's instant `unixMs`, running whatever is due on the way. */
+  /** Moves to the host's instant `unixMs`, running on the way whatever is due, in order. */
   advanceTo(unixMs: number): void {
+    if (unixMs < this.#hostMs) throw new RangeError(`the host's time went back from ${this.#hostMs} to ${unixMs}`);
     this.#hostMs = unixMs;
     if (!this.#realm) return;
     const elapsedMs = unixMs - this.#startedAtMs;
     this.#realm.controls.advance(elapsedMs * (1 + (this.#options.driftPpm ?? 0) * 1e-6));
-    this.#collect();
+    this.#afterRunning();
   }
 
+  /** What the sensors see from now on; the arrays are copied. */
   setMains(mains: MainsWave): void {
     this.#mains = mains;
-    this.#connectMains();
+    const controls = this.#realm?.controls;
+    if (!controls) return;
+    // copied into arrays of the realm by functions of the host: neither side sees the other's objects
+    const wave = controls.wave(mains.voltageV.length);
+    setFloats.call(wave.voltageV, mains.voltageV);
+    setFloats.call(wave.currentA, mains.currentA);
+    controls.connect(mains.frequencyHz, mains.cycles);
   }
 
+  /** Bytes from the gateway; the firmware gets them, in pieces, at the next `advanceTo`. */
   receive(bytes: Uint8Array): void {
-    this.#realm?.controls.receive(
-      'Serial2',
-      Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1'),
-    );
+    const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
+    this.#realm?.controls.receive(UART_GATEWAY.port, text);
   }
 
+  /** Bytes for the gateway since the last call. */
   take(): Uint8Array {
-    return this.#realm ? Buffer.from(this.#realm.controls.take('Serial2'), 'latin1') : new Uint8Array(0);
+    const text = this.#left + (this.#realm?.controls.take(UART_GATEWAY.port) ?? '');
+    this.#left = '';
+    return Buffer.from(text, 'latin1');
   }
 
+  /** Power fails now, between two flash operations. */
   cut(): void {
     this.#realm?.controls.cut();
     this.#powerOff();
   }
 
+  /** Power will fail in the flash operation after so many more. Before `start()`: counted from the start. */
   armCut(cut: PowerCut & { afterFlashOperations: number }): void {
-    this.#realm?.controls.arm(cut.afterFlashOperations, cut.kind, 'words' in cut ? cut.words : 0);
+    this.#armed = this.#realm ? null : cut;
+    this.#realm?.controls.flash.arm(cut.afterFlashOperations, cut.kind, cut.kind === 'nothing' ? 0 : cut.words);
   }
 
+  /** The journal's region as it is now (a copy). */
   get flash(): Uint8Array {
-    return this.#realm ? Uint8Array.from(this.#realm.controls.flash) : this.#flash;
+    return Uint8Array.from(this.#realm ? this.#realm.controls.flash.image : this.#flash);
   }
+  /** False before `start()` and after power has failed. */
   get running(): boolean {
-    return this.#realm?.controls.alive() ?? false;
+    return this.#realm !== null;
   }
+  /** Words are not counted: a write is one operation (three where it is not aligned), an erase is one. */
   get flashOperations(): number {
-    return this.#operationsBefore + (this.#realm?.controls.flashOperations() ?? 0);
+    return this.#operationsBefore + (this.#realm?.controls.flash.operations() ?? 0);
   }
 
-  #collect(): void {
+  #afterRunning(): void {
     const { controls } = this.#realm!;
     const lines = controls.takeConsole();
-    for (let i = 0; i < lines.length; i++) this.output.push(String(lines[i]));
-    const error = controls.takeError();
-    if (error !== null) this.output.push(`Uncaught ${error}`);
+    if (lines !== undefined) this.output.push(...lines.split('\n'));
     if (!controls.alive()) this.#powerOff();
   }
 
   #powerOff(): void {
-    if (!this.#realm) return;
-    this.#flash = Uint8Array.from(this.#realm.controls.flash);
-    this.#operationsBefore += this.#realm.controls.flashOperations();
+    const controls = this.#realm?.controls;
+    if (!controls) return;
+    this.#left += controls.take(UART_GATEWAY.port);
+    setBytes.call(this.#flash, controls.flash.image);
+    this.#operationsBefore += controls.flash.operations();
     this.#realm = null;
   }
+}
 
-  #connectMains(): void {
-    void this.#mains;
+const scripts = new Map<string, vm.Script>();
+
+/** Compiled once for all boards that run the same bundle. */
+function scriptOf(bundle: string): vm.Script {
+  let script = scripts.get(bundle);
+  if (!script) {
+    // its rejection would be an object of the host
+    if (/\bimport\s*[(.]/.test(bundle)) throw new SyntaxError('firmware: import() is not for the meter');
+    script = new vm.Script(bundle, { filename: 'firmware.js' });
+    scripts.set(bundle, script);
   }
+  return script;
 }
