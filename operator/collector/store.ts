@@ -7,14 +7,15 @@
  *   state     how far slots are closed and months settled, the batch counter, and sums for those who watch over it
  *
  * Who reported which slot is in `seen`, what was reported (sealed) in `held`, and the two have nothing in common to join them by:
- * - No times of arrival are kept. Neither table has row numbers, which would count arrivals: rows lie in the order of their keys,
- *   in `held` that of the sealed bytes, which begin with a random point.
+ * - No times of arrival are kept. Neither table has row numbers, which would count arrivals: rows are ordered by their keys, in
+ *   `held` by the sealed bytes, which begin with a random point.
+ * - Inside a page of the file SQLite puts rows in the order in which they came. So whatever stays in `held` when a slot closes
+ *   (late readings stay for weeks) is written anew, in the order of its keys.
+ * - The write-ahead log shows which rows were written together. It is emptied whenever a slot closes, and what is deleted is
+ *   overwritten (secure_delete). So pseudonym and sealed item are tied for one slot and its grace at most.
  * - The digest in `seen` covers the submission's signature, which the provider never sees. Nobody who has only a sealed item can
  *   compute it.
  * - `seen` does not say whether a reading was late.
- * - SQLite's write-ahead log does show which rows were written together. It is emptied when batches were delivered, and whatever
- *   is deleted is overwritten (secure_delete). So pseudonym and sealed item are tied for the time it takes to deliver the slot:
- *   as long as the items are needed here at all. Late items stay longer, but their log does not.
  *
  * Every method is one transaction, on disk when it returns.
  */
@@ -65,6 +66,8 @@ export type BatchMaker = (group: Group, counter: number) => Uint8Array;
 export class CollectorStore {
   readonly #database: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
+  /** The number of late readings when `held` was last written in the order of its keys. */
+  #lateInOrder = -1;
 
   constructor(file: string) {
     this.#database = openStore(file, SCHEMA);
@@ -113,12 +116,23 @@ export class CollectorStore {
 
   /** Turns what is held of the slots up to `throughSlot` that are not closed yet into batches, and closes them. */
   closeSlots(throughSlot: number, makeBatch: BatchMaker): void {
+    const late = this.state('late') ?? 0;
     inTransaction(this.#database, () => {
       const after = this.state('closedThroughSlot') ?? -1;
       for (const group of this.#groups(after + 1, throughSlot)) this.#addBatch(group, makeBatch);
       this.#run('DELETE FROM held WHERE slot > ? AND slot <= ?', after, throughSlot);
       this.setState('closedThroughSlot', throughSlot);
+      if (late !== this.#lateInOrder) this.#forgetOrderOfArrival();
     });
+    this.#lateInOrder = late;
+    forgetLog(this.#database);
+  }
+
+  #forgetOrderOfArrival(): void {
+    const rows = this.#statement('SELECT slot, area, sealed FROM held ORDER BY slot, area, sealed').all();
+    this.#run('DELETE FROM held');
+    for (const { slot, area, sealed } of rows as { slot: number; area: string; sealed: Uint8Array }[])
+      this.#run('INSERT INTO held VALUES (?, ?, ?)', slot, area, sealed);
   }
 
   /** Releases the month's late readings where there are at least k of a slot and area, and forgets everything else of it. */
