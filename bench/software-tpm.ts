@@ -122,13 +122,17 @@ process.on('exit', () => {
   for (const child of children) child.kill();
 });
 
+/**
+ * `disconnect`: swtpm closes the connection after each answer. tpm2-tss opens one per command, without close-on-exec: a
+ * child that is started meanwhile inherits it, and swtpm, which serves one at a time, would wait for that child for ever.
+ */
 async function spawnTpm(stateDir: string, port: number): Promise<ChildProcess> {
   const child = spawn(
     findTool('swtpm'),
     [
       ['socket', '--tpm2'],
       ['--tpmstate', `dir=${stateDir}`],
-      ['--server', `type=tcp,port=${port},bindaddr=127.0.0.1`],
+      ['--server', `type=tcp,port=${port},bindaddr=127.0.0.1,disconnect`],
       ['--ctrl', `type=tcp,port=${port + 1},bindaddr=127.0.0.1`],
       ['--flags', 'not-need-init,startup-clear'],
     ].flat(),

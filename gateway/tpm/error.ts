@@ -24,8 +24,12 @@ export class TpmError extends Error {
 
 /** TSS2_TCTI_RC_LAYER (tss2_common.h): the way to the TPM failed, not the TPM. */
 const TCTI_LAYER = 0x0a;
-/** TPM_RC_INITIALIZE: the TPM was reset behind our back and waits for TPM2_Startup. */
+/** TPM_RC_INITIALIZE: the TPM was reset and waits for TPM2_Startup; asked for Startup: it has been started already. */
 export const TPM_RC_INITIALIZE = 0x100;
+/** TPM_RC_REFERENCE_H0 … _S6: what the command names was loaded once and is no more: the TPM was reset meanwhile. */
+const REFERENCE_FIRST = 0x910;
+const REFERENCE_LAST = 0x91e;
 
-/** Whether this return code means that the connection, and everything loaded through it, is lost. */
-export const isGone = (rc: number): boolean => rc >>> 16 === TCTI_LAYER || rc === TPM_RC_INITIALIZE;
+/** Whether this return code means that the connection, or all that was loaded through it, is lost. */
+export const isGone = (rc: number): boolean =>
+  rc >>> 16 === TCTI_LAYER || rc === TPM_RC_INITIALIZE || (rc >= REFERENCE_FIRST && rc <= REFERENCE_LAST);

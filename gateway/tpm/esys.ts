@@ -57,49 +57,46 @@ type Outputs<List> = List extends [infer Word, ...infer Rest] ? [...Output<Word>
 const STRUCTURE_BYTES = 8192;
 const NUMBERS: Record<string, string> = { h: 'uint32_t', u8: 'uint8_t', u16: 'uint16_t', u32: 'uint32_t' };
 
-/**
- * Longest time that a TPM may take: some need tens of seconds to find an RSA key. What takes longer hangs, and the
- * thread that waits for it cannot be called back.
- */
-const COMMAND_TIMEOUT_MS = 120_000;
-/** A swtpm that serves somebody else takes the connection and leaves it waiting. */
-const OPEN_TIMEOUT_MS = 10_000;
-
 /** A C pointer that C fills in. */
 type Cell = [unknown];
 
-/** One connection to a TPM. Not for use by two at once: `Tpm` queues. */
+/** One connection to a TPM. For one command at a time: `Tpm` queues. */
 export class Esys {
   readonly #tss: Tss;
-  readonly #tcti: Cell;
-  readonly #context: Cell;
-  #running: Promise<number> | null = null;
+  readonly #tctiString: string;
+  readonly #timeoutMs: number;
+  readonly #tcti: Cell = [null];
+  readonly #context: Cell = [null];
+  #running: Promise<unknown> | null = null;
 
-  private constructor(tss: Tss, tcti: Cell, context: Cell) {
+  private constructor(tss: Tss, tctiString: string, timeoutMs: number) {
     this.#tss = tss;
-    this.#tcti = tcti;
-    this.#context = context;
+    this.#tctiString = tctiString;
+    this.#timeoutMs = timeoutMs;
   }
 
-  /** @throws TpmError of kind `no library` or `unreachable` */
-  static async open(tctiString: string): Promise<Esys> {
+  /**
+   * @param timeoutMs longest time that connecting or one command may take. What takes longer is given up, but the thread
+   *   that waits for it cannot be called back, and the process does not end before it.
+   * @throws TpmError of kind `no library` or `unreachable`
+   */
+  static async open(tctiString: string, timeoutMs: number): Promise<Esys> {
     const tss = loadTss();
     const connect = tss.tctildr.func('uint32_t Tss2_TctiLdr_Initialize(const char* conf, _Out_ void** tcti)');
     const initialize = tss.esys.func('uint32_t Esys_Initialize(_Out_ void** ctx, void* tcti, const void* abi)');
-    const tcti: Cell = [null];
-    const connecting = callAsync(connect, [tctiString, tcti]);
-    const rc = await within(OPEN_TIMEOUT_MS, connecting, () => {
-      connecting.then((late) => late === 0 && disconnect(tss, tcti));
-      return new TpmError('unreachable', `the TPM at ${tctiString} does not answer: another program may be using it`);
+    const unreachable = (why: string, rc = 0): TpmError =>
+      new TpmError('unreachable', `no TPM can be reached at ${tctiString}: ${why}`, rc);
+    if (hanging.has(tctiString)) throw unreachable('it has not answered an earlier command yet');
+
+    const esys = new Esys(tss, tctiString, timeoutMs);
+    const rc = await esys.#wait(callAsync(connect, [tctiString, esys.#tcti]), () => {
+      esys.close();
+      return unreachable(`no answer within ${timeoutMs} ms`);
     });
-    if (rc !== 0) throw new TpmError('unreachable', `no TPM can be reached at ${tctiString}: ${tss.decode(rc)}`, rc);
-    const context: Cell = [null];
-    const failed: number = initialize(context, tcti[0], null);
-    if (failed !== 0) {
-      disconnect(tss, tcti);
-      throw new TpmError('unreachable', `no session with the TPM at ${tctiString}: ${tss.decode(failed)}`, failed);
-    }
-    return new Esys(tss, tcti, context);
+    const failed: number = rc || initialize(esys.#context, esys.#tcti[0], null);
+    if (failed === 0) return esys;
+    esys.close();
+    throw unreachable(tss.decode(failed), failed);
   }
 
   /**
@@ -129,31 +126,52 @@ export class Esys {
         for (let i = 0; i < 3; i++) parameters.push(sessions[i] ?? ESYS_TR.NONE);
       } else parameters.push(value instanceof Uint8Array ? toStructure(this.#tss, word, value) : value);
     }
-    this.#running = callAsync(call, parameters);
-    const rc = await within(COMMAND_TIMEOUT_MS, this.#running, () => {
-      return new TpmError('gone', `Esys_${name} has not ended within ${COMMAND_TIMEOUT_MS / 1000} s`);
+    const rc = await this.#wait(callAsync(call, parameters), () => {
+      return new TpmError('gone', `Esys_${name} has not been answered within ${this.#timeoutMs} ms`);
     });
-    this.#running = null;
     if (rc !== 0) throw new TpmError(isGone(rc) ? 'gone' : 'refused', `Esys_${name}: ${this.#tss.decode(rc)}`, rc);
     return outputs.flatMap(({ word, cell }) => fromCell(this.#tss, word, cell)) as never;
   }
 
-  /** Gives the connection back. What hangs in a command is given back when that ends, if ever. */
+  /** Gives the connection back; where a command hangs, when that has ended. */
   close(): void {
-    if (this.#running) this.#running.then(() => this.#finalize());
-    else this.#finalize();
+    if (this.#running) {
+      this.#running.then(() => this.close());
+      return;
+    }
+    if (this.#context[0] !== null) this.#tss.esys.func('void Esys_Finalize(_Inout_ void** ctx)')(this.#context);
+    if (this.#tcti[0] !== null) this.#tss.tctildr.func('void Tss2_TctiLdr_Finalize(_Inout_ void** tcti)')(this.#tcti);
+    this.#context[0] = null;
+    this.#tcti[0] = null;
   }
 
-  #finalize(): void {
-    if (this.#context[0] === null) return;
-    this.#tss.esys.func('void Esys_Finalize(_Inout_ void** ctx)')(this.#context);
-    this.#context[0] = null;
-    disconnect(this.#tss, this.#tcti);
+  /** The call's return code, or the error that `late` makes when it takes too long. */
+  async #wait(call: Promise<number>, late: () => TpmError): Promise<number> {
+    const ended = (): void => {
+      this.#running = null;
+      hanging.delete(this.#tctiString);
+    };
+    this.#running = call.then(ended, ended);
+    let timer: NodeJS.Timeout | undefined;
+    const timeout = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => {
+        hanging.add(this.#tctiString);
+        reject(late());
+      }, this.#timeoutMs);
+    });
+    try {
+      return await Promise.race([call, timeout]);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 }
 
-const disconnect = (tss: Tss, tcti: Cell): void =>
-  tss.tctildr.func('void Tss2_TctiLdr_Finalize(_Inout_ void** tcti)')(tcti);
+/**
+ * Where a thread waits for a TPM that does not answer. Another attempt would lose one more thread of libuv's few, and
+ * files could no longer be read.
+ */
+const hanging = new Set<string>();
 
 /** The C function behind a line of the table. */
 function command(tss: Tss, name: Command): { words: string[]; call: CFunction } {
@@ -219,17 +237,4 @@ function callAsync(call: CFunction, parameters: unknown[]): Promise<number> {
       else resolve(rc >>> 0);
     });
   });
-}
-
-/** The promise's value, or the error that `late` makes after `ms`. */
-async function within<T>(ms: number, promise: Promise<T>, late: () => Error): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(late()), ms);
-  });
-  try {
-    return await Promise.race([promise, timeout]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -16,6 +16,9 @@ import { type Certification, certifyKey, createKey, describeKey, signDigest, typ
 
 export type TpmState = 'ready' | 'gone' | 'closed';
 
+/** A software TPM that takes longer hangs. A real one may need minutes, to find the primes of an RSA key. */
+const SWTPM_TIMEOUT_MS = 30_000;
+const DEVICE_TIMEOUT_MS = 300_000;
 /** A TPM gives at most one digest's worth of random bytes a call; SHA-256 is what every TPM 2.0 has. */
 const RANDOM_BYTES_A_CALL = 32;
 /** TPM_SU_CLEAR. */
@@ -27,21 +30,29 @@ const LEFT_BEHIND = [0x80000000, 0x02000000, 0x03000000];
 
 export class Tpm {
   readonly tcti: string;
+  readonly #timeoutMs: number;
   #esys: Esys | null;
   #closed = false;
   #queue: Promise<unknown> = Promise.resolve();
 
-  private constructor(tcti: string, esys: Esys) {
+  private constructor(tcti: string, timeoutMs: number, esys: Esys) {
     this.tcti = tcti;
+    this.#timeoutMs = timeoutMs;
     this.#esys = esys;
   }
 
-  /** @throws TpmError of kind `no library` or `unreachable` */
-  static async open(tcti: string): Promise<Tpm> {
-    return new Tpm(tcti, await connect(tcti));
+  /**
+   * @param timeoutMs longest time that the TPM may take to answer a command
+   * @throws TpmError of kind `no library` or `unreachable`
+   */
+  static async open(
+    tcti: string,
+    { timeoutMs = isDevice(tcti) ? DEVICE_TIMEOUT_MS : SWTPM_TIMEOUT_MS }: { timeoutMs?: number } = {},
+  ): Promise<Tpm> {
+    return new Tpm(tcti, timeoutMs, await connect(tcti, timeoutMs));
   }
 
-  /** `gone`: the last call found no TPM; the next one looks again. */
+  /** `gone`: the last call lost the TPM; the next one looks for it again. */
   get state(): TpmState {
     if (this.#closed) return 'closed';
     return this.#esys ? 'ready' : 'gone';
@@ -107,7 +118,7 @@ export class Tpm {
           if (this.#esys) throw error;
         }
       }
-      this.#esys = await connect(this.tcti).catch((error: TpmError) => {
+      this.#esys = await connect(this.tcti, this.#timeoutMs).catch((error: TpmError) => {
         throw new TpmError('gone', `the TPM went away: ${error.message}`, error.rc, error);
       });
       return this.#do(job, this.#esys);
@@ -139,18 +150,21 @@ export class Tpm {
   }
 }
 
-async function connect(tcti: string): Promise<Esys> {
-  const esys = await Esys.open(tcti);
-  if (tcti.startsWith('device:')) return esys; // the kernel starts it and keeps clients apart
+const isDevice = (tcti: string): boolean => tcti.startsWith('device:');
+
+async function connect(tcti: string, timeoutMs: number): Promise<Esys> {
+  const esys = await Esys.open(tcti, timeoutMs);
+  if (isDevice(tcti)) return esys; // the kernel has started it and keeps clients apart
   try {
     await esys.call('Startup', CLEAR).catch((error: TpmError) => {
-      if (error.rc !== TPM_RC_INITIALIZE) throw error; // that one says: has started already
+      if (error.rc !== TPM_RC_INITIALIZE) throw error; // that one says: has been started already
     });
     await sweep(esys);
     return esys;
   } catch (error) {
     esys.close();
-    throw error;
+    const { message, rc } = error as TpmError;
+    throw new TpmError('unreachable', `the TPM at ${tcti} does not start: ${message}`, rc, error);
   }
 }
 

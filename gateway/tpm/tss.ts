@@ -25,11 +25,18 @@ export type Tss = Record<keyof typeof LIBRARIES, LibraryHandle> & {
 
 let loaded: Tss | undefined;
 
+/**
+ * The library would write its errors to stderr, which is not ours to fill; every error is thrown instead. It reads the
+ * process's own environment, of which a worker thread's process.env is but a copy. Where it is set, it stays.
+ */
+function silence(): void {
+  koffi.load(null).func('int setenv(const char* name, const char* value, int overwrite)')('TSS2_LOG', 'all+NONE', 0);
+}
+
 /** @throws TpmError of kind `no library` */
 export function loadTss(load: (name: string) => LibraryHandle = koffi.load): Tss {
   if (loaded && load === koffi.load) return loaded;
-  // The library would write its errors to stderr, which is not ours to fill; every error is thrown instead.
-  process.env.TSS2_LOG ??= 'all+NONE';
+  silence();
   const handles = Object.fromEntries(
     Object.entries(LIBRARIES).map(([part, name]) => {
       try {
