@@ -82,6 +82,8 @@ export class MeterIntake {
   readonly #knownMs: number;
   #meterId: string | null;
   #identified = false;
+  /** The last HELLO was not believed: nor is what follows it. */
+  #distrusted = false;
   #held: MeterMessage[] = [];
   #lastRecord: MeterRecord | null;
   #lastLive: Live | null;
@@ -118,6 +120,7 @@ export class MeterIntake {
   /** The line was opened (again): whoever is at its end must say who it is. */
   lineOpened(): void {
     this.#identified = false;
+    this.#distrusted = false;
     this.#held = [];
     this.#statusSentMs = 0;
     this.#wanted.status = true;
@@ -128,6 +131,8 @@ export class MeterIntake {
     if (message.type === LINK_HELLO) {
       this.#heardMs = nowMs;
       this.#receiveHello(message, nowMs);
+    } else if (this.#distrusted) {
+      this.refused++;
     } else if (!this.#identified || ('boot' in message && message.boot > this.hello!.boot)) {
       this.#identified = false;
       if (this.#held.length === HELD_MOST) this.#held.shift();
@@ -185,7 +190,8 @@ export class MeterIntake {
     const foreign = this.#meterId !== null && hello.meterId !== this.#meterId;
     const bootFell = hello.boot < lastBoot;
     const forgotten = hello.newestRecord < (this.#lastRecord?.number ?? 0);
-    if (foreign || bootFell || forgotten) {
+    this.#distrusted = foreign || bootFell || forgotten;
+    if (this.#distrusted) {
       this.#identified = false;
       this.#held = [];
       this.#refuse(foreign ? 'foreignMeter' : bootFell ? 'bootFell' : 'recordsForgotten');

@@ -27,6 +27,8 @@ import { nodeNatives } from '../../../protocol/wire/node-natives.ts';
 
 export const METER_ID = '24a160fffe00c0de';
 
+const REPEAT_MS = 5000;
+
 export function frameOf(message: MeterMessage | GatewayCommand): string {
   return encodeFrame(encodeMessage(message), nodeNatives);
 }
@@ -46,6 +48,7 @@ export class ScriptedMeter {
   #bootedMs = 0;
   /** True wall time minus what the meter believes; null while it has no clock. */
   #clockErrorMs: number | null = null;
+  #repeatedMs = 0;
   #written: string[] = [];
   readonly #reader = new FrameReader(nodeNatives);
 
@@ -93,6 +96,7 @@ export class ScriptedMeter {
       else this.exportMwh -= this.powerMw / 3600;
       if ((next - base) % SLOT_MS === 0) this.#record(next);
       this.live();
+      this.#repeat();
     }
     this.#nowMs = Math.max(this.#nowMs, toMs);
   }
@@ -128,6 +132,14 @@ export class ScriptedMeter {
     };
     this.records.push(record);
     this.say(record);
+  }
+
+  /** A record is sent again until it is acknowledged. */
+  #repeat(): void {
+    if (this.#nowMs - this.#repeatedMs < REPEAT_MS) return;
+    this.#repeatedMs = this.#nowMs;
+    const waiting = this.records.find(({ number }) => number > this.acked);
+    if (waiting) this.say(waiting);
   }
 
   say(message: MeterMessage): void {

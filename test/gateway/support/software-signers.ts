@@ -1,0 +1,41 @@
+/** Signers without a TPM: the pseudonym is a software key. What a TPM adds is tested with one (identity, main). */
+import { generateSigningKey, signP256 } from '../../../protocol/crypto/p256.ts';
+import { issueCertificate } from '../../../protocol/readings/certificate.ts';
+import { SLOTS_PER_DAY } from '../../../protocol/time/slots.ts';
+import type { SignerSource } from '../../../gateway/uplink/identity-keeper.ts';
+import type { ReadingSigner } from '../../../gateway/identity/identity.ts';
+
+export class SoftwareSigners implements SignerSource {
+  readonly #pseudonym = generateSigningKey();
+  readonly #days = new Map<number, Promise<ReadingSigner>>();
+  /** Set to an error: the TPM is away. */
+  away: Error | null = null;
+
+  async signerFor(slot: number): Promise<ReadingSigner> {
+    if (this.away) throw this.away;
+    const day = Math.floor(slot / SLOTS_PER_DAY);
+    let signer = this.#days.get(day);
+    if (signer === undefined) {
+      signer = this.#make(day * SLOTS_PER_DAY);
+      this.#days.set(day, signer);
+    }
+    return signer;
+  }
+
+  async #make(firstSlot: number): Promise<ReadingSigner> {
+    const software = generateSigningKey();
+    const pseudonym = this.#pseudonym;
+    const key = {
+      pseudonym: pseudonym.publicKey,
+      publicKey: software.publicKey,
+      firstSlot,
+      lastSlot: firstSlot + SLOTS_PER_DAY - 1,
+    };
+    const certificate = await issueCertificate(key, (message) => signP256(pseudonym.privateKey, message));
+    return {
+      certificate,
+      pseudonym: pseudonym.publicKey,
+      sign: async (message) => signP256(software.privateKey, message),
+    };
+  }
+}
