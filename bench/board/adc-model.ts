@@ -159,36 +159,29 @@ export function createAdcModel(chip: AdcChip, seed: number): AdcModel {
     bias: number,
   ) => {
     const n = wave.length;
-    let a = gain;
-    let b = 0;
-    if (table) {
-      let square = 0;
-      for (let k = 0; k < n; k++) square += wave[k] * wave[k];
-      const rms = Math.sqrt(square / n);
-      const lead = (interpolate(table.at, table.leadRad, rms) * 50) / hz;
-      const ratio = gain * interpolate(table.at, table.ratio, rms);
-      a = ratio * Math.cos(lead);
-      b = ratio * Math.sin(lead);
+    let mean = 0;
+    let square = 0;
+    for (let k = 0; k < n; k++) {
+      mean += wave[k];
+      square += wave[k] * wave[k];
     }
-    if (b === 0) {
-      for (let k = 0; k < n; k++) to[k] = bias + a * wave[k];
-    } else {
-      let mean = 0;
-      for (let k = 0; k < n; k++) mean += wave[k];
-      mean /= n;
-      let integral = 0;
-      let integralMean = 0;
-      let before = wave[n - 1];
-      for (let k = 0; k < n; k++) {
-        integral += 0.5 * (before + wave[k]) - mean;
-        before = wave[k];
-        to[k] = integral;
-        integralMean += integral;
-      }
-      integralMean /= n;
-      const scale = (b * 2 * Math.PI * cycles) / n;
-      for (let k = 0; k < n; k++) to[k] = bias + a * wave[k] - scale * (to[k] - integralMean);
+    mean = table ? mean / n : 0; // no transformer carries direct current
+    const rms = Math.sqrt(square / n - mean * mean);
+    const lead = table ? (interpolate(table.at, table.leadRad, rms) * 50) / hz : 0;
+    const ratio = table ? gain * interpolate(table.at, table.ratio, rms) : gain;
+    const a = ratio * Math.cos(lead);
+    const b = (ratio * Math.sin(lead) * 2 * Math.PI * cycles) / n;
+    let integral = 0;
+    let integralMean = 0;
+    let before = wave[n - 1];
+    for (let k = 0; k < n; k++) {
+      integral += 0.5 * (before + wave[k]) - mean;
+      before = wave[k];
+      integralMean += integral;
+      to[k] = bias + a * (wave[k] - mean) - b * integral;
     }
+    integralMean /= n;
+    for (let k = 0; k < n; k++) to[k] += b * integralMean;
     to[n] = to[0];
   };
   const connect = (hz: number, cycles: number, v: Float64Array, i: Float64Array, sensors: boolean): void => {

@@ -6,8 +6,8 @@
  *   1  direct voltages at both pins, step by step            → code table
  *   2  one sine at both pins                                 → skew between the two samples, sampling clock
  *   3  sensors connected, nothing on the mains               → biases, noise
- *   4  mains voltage, clamp open, at three voltages          → voltage's gain and table, crosstalk into the current
- *   5  currents from low to full range, both directions      → current's gain, ratio and lead; crosstalk into the voltage
+ *   4  mains voltage, clamp open, at three voltages          → voltage's gain and table
+ *   5  currents from none to full range, both directions     → current's gain, ratio and lead; crosstalk both ways
  *   6  one current at three voltages                         → the voltage sensor's lead
  */
 import {
@@ -17,27 +17,29 @@ import {
   checkCalibration,
   nominalCalibration,
 } from '../../firmware/metering/calibration.ts';
-import { MeteredChip } from './metered-chip.ts';
 import type { AdcChip } from './adc-model.ts';
+import { MeteredChip } from './metered-chip.ts';
 
 const POINTS = 512;
 const HZ = 50;
 const REFERENCE_V = 230;
 const VOLTAGES_V = [207, 230, 253];
 /** Amps and windows in each direction: the noise is the same at every current, the smallest needs the longest look. */
-const CURRENTS: [ampere: number, windows: number][] = [
+const LOADS: [ampere: number, windows: number][] = [
+  [0, 600],
   [0.3, 1600],
-  [0.6, 1200],
-  [1.2, 400],
-  [2.5, 150],
-  [5, 60],
-  [10, 40],
-  [16, 40],
-  [25, 40],
-  [40, 40],
-  [60, 40],
+  [0.6, 1600],
+  [1.2, 800],
+  [2.5, 400],
+  [5, 300],
+  [7, 200],
+  [10, 200],
+  [16, 200],
+  [25, 200],
+  [40, 200],
+  [60, 200],
 ];
-const OPEN_WINDOWS = 600;
+const LEAD_A = 30;
 const SETTLE_WINDOWS = 4;
 
 const sine = (rms: number): Float64Array =>
@@ -49,12 +51,13 @@ const scaled = (rms: number): Float64Array => unit.map((x) => x * rms);
 function show(meter: MeteredChip, windows: number): { p: number; q: number; v: number; hz: number } {
   for (let n = 0; n < SETTLE_WINDOWS; n++) meter.window();
   const mean = { p: 0, q: 0, v: 0, hz: 0 };
-  for (let n = 0; n < windows; n++) {
+  const count = Math.ceil(windows);
+  for (let n = 0; n < count; n++) {
     const m = meter.window();
-    mean.p += m.powerMw / 1000 / windows;
-    mean.q += m.reactiveMvar / 1000 / windows;
-    mean.v += m.voltageMv / 1000 / windows;
-    mean.hz += m.frequencyMhz / 1000 / windows;
+    mean.p += m.powerMw / 1000 / count;
+    mean.q += m.reactiveMvar / 1000 / count;
+    mean.v += m.voltageMv / 1000 / count;
+    mean.hz += m.frequencyMhz / 1000 / count;
   }
   return mean;
 }
@@ -92,8 +95,45 @@ function codeTableOf(chip: AdcChip, seed: number): number[] {
   return table;
 }
 
-/** Calibrates a chip. The same chip and seed give the same document. About 0.3 s. */
-export function calibrateChip(chip: AdcChip, seed = 1): Calibration {
+interface Leak {
+  ampere: number;
+  windows: number;
+  leakedW: number;
+  leakedVar: number;
+}
+
+/**
+ * Least squares for g · V² + r · I² over all loads, in phase and in quadrature.
+ * @param gains pin volts per volt / pin volts per ampere: both are wanted as parts of the other pin's volts
+ */
+function crosstalkOf(loads: Leak[], gains: number): { voltage: number[]; current: number[] } {
+  const leastSquares = (of: (load: Leak) => number): [number, number] => {
+    let [aa, ab, bb, ay, by] = [0, 0, 0, 0, 0];
+    for (const load of loads) {
+      const a = REFERENCE_V ** 2 * gains;
+      const b = load.ampere ** 2 / gains;
+      aa += load.windows * a * a;
+      ab += load.windows * a * b;
+      bb += load.windows * b * b;
+      ay += load.windows * a * of(load);
+      by += load.windows * b * of(load);
+    }
+    const determinant = aa * bb - ab * ab;
+    return [
+      Math.round((1e6 * (ay * bb - by * ab)) / determinant),
+      Math.round((1e6 * (by * aa - ay * ab)) / determinant),
+    ];
+  };
+  const inPhase = leastSquares((load) => load.leakedW);
+  const inQuadrature = leastSquares((load) => load.leakedVar);
+  return { voltage: [inPhase[0], inQuadrature[0]], current: [inPhase[1], inQuadrature[1]] };
+}
+
+/**
+ * Calibrates a chip. The same chip, seed and effort give the same document.
+ * @param effort part of the usual averaging, which takes about 0.7 s
+ */
+export function calibrateChip(chip: AdcChip, seed = 1, effort = 1): Calibration {
   const c = nominalCalibration();
   c.codeTableUv = codeTableOf(chip, seed);
   c.noiseUv = { voltage: 0, current: 0 };
@@ -106,7 +146,7 @@ export function calibrateChip(chip: AdcChip, seed = 1): Calibration {
   const pinSine = scaled(0.6).map((x) => x + c.biasUv.current / 1e6);
   let m = meter();
   m.model.setPins(HZ, 1, pinSine, pinSine);
-  const joined = show(m, 100);
+  const joined = show(m, 400 * effort);
   // What leads was sampled later than assumed.
   const leadRad = -Math.atan2(joined.q, joined.p);
   const cyclePairs = (1 / HZ / m.windowS) * (m.raw.length / 2);
@@ -142,12 +182,8 @@ export function calibrateChip(chip: AdcChip, seed = 1): Calibration {
   m = meter();
   const shownV = VOLTAGES_V.map((v) => {
     m.model.setMains(HZ, 1, scaled(v), scaled(0));
-    return show(m, 40).v;
+    return show(m, 40 * effort).v;
   });
-  m.model.setMains(HZ, 1, scaled(REFERENCE_V), scaled(0));
-  const open = show(m, OPEN_WINDOWS);
-  const into = c.current.pinUvPerA / (open.v ** 2 * c.voltage.pinUvPerV);
-  c.crosstalk.voltageInCurrentPpm = [Math.round(open.p * into * 1e6), Math.round(open.q * into * 1e6)];
   const nominalGain = shownV[VOLTAGES_V.indexOf(REFERENCE_V)] / REFERENCE_V;
   c.voltage.pinUvPerV = Math.round(c.voltage.pinUvPerV * nominalGain);
   c.voltage.points = VOLTAGES_V.map((v, n) => {
@@ -157,25 +193,28 @@ export function calibrateChip(chip: AdcChip, seed = 1): Calibration {
 
   // 5: half the difference of the two directions is free of crosstalk, half the sum is nothing else.
   m = meter();
-  const loads = CURRENTS.map(([ampere, windows]) => {
+  const loads = LOADS.map(([ampere, windows]) => {
     m.model.setMains(HZ, 1, scaled(REFERENCE_V), scaled(ampere));
-    const there = show(m, windows);
+    const there = show(m, windows * effort);
     m.model.setMains(HZ, 1, scaled(REFERENCE_V), scaled(-ampere));
-    const back = show(m, windows);
+    const back = show(m, windows * effort);
     const p = (there.p - back.p) / 2;
     const q = (there.q - back.q) / 2;
     return {
       ampere,
+      windows,
       shownA: Math.hypot(p, q) / REFERENCE_V,
       leadRad: -Math.atan2(q, p),
-      p: there.p + back.p,
-      q: there.q + back.q,
+      leakedW: (there.p + back.p) / 2,
+      leakedVar: (there.q + back.q) / 2,
     };
   });
-  const most = loads[loads.length - 1];
-  const onto = c.voltage.pinUvPerV / (2 * most.shownA ** 2 * c.current.pinUvPerA);
-  c.crosstalk.currentInVoltagePpm = [Math.round(most.p * onto * 1e6), Math.round(most.q * onto * 1e6)];
-  c.current.points = loads.map((load) => ({
+  const ppm = crosstalkOf(loads, c.voltage.pinUvPerV / c.current.pinUvPerA);
+  c.crosstalk = {
+    voltageInCurrentPpm: [ppm.voltage[0], ppm.voltage[1]],
+    currentInVoltagePpm: [ppm.current[0], ppm.current[1]],
+  };
+  c.current.points = loads.slice(1).map((load) => ({
     at: Math.round(1000 * load.shownA),
     ratioPpm: Math.round((load.shownA / load.ampere - 1) * 1e6),
     leadUrad: Math.round(load.leadRad * 1e6),
@@ -184,8 +223,8 @@ export function calibrateChip(chip: AdcChip, seed = 1): Calibration {
   // 6
   m = meter();
   const leads = VOLTAGES_V.map((v) => {
-    m.model.setMains(HZ, 1, scaled(v), scaled(most.ampere / 2));
-    const shown = show(m, 60);
+    m.model.setMains(HZ, 1, scaled(v), scaled(LEAD_A));
+    const shown = show(m, 400 * effort);
     return Math.atan2(shown.q, shown.p);
   });
   const reference = leads[VOLTAGES_V.indexOf(REFERENCE_V)];

@@ -2,14 +2,16 @@
  * Stages F and G: energy registers that only grow. (Espruino dialect)
  *
  * Power is integrated over the time that really passed, netted over a block of 10 s and then split into import and export:
- * split window by window, noise alone would creep into both registers. For the same reason nothing is counted while what
- * came together could be noise, or is less than a meter has to start at. It is held, and credited when the gate opens.
+ * split window by window, noise alone would creep into both registers. A block that could be noise, or is less than a meter
+ * has to start at, is held and added to the next one, until together they are clearly a load: then all that was held is
+ * credited. What has not become one within a span that would show the least load, was none, and is dropped. A load of more
+ * than a few watts is credited with every block; with nothing on the clamp nothing is ever counted.
  */
 import { NOMINAL_V, START_CURRENT_A } from '../../hardware/board.ts';
 
-/** The gate opens at this part of the power at which a meter has to start. */
+/** Least load that is counted, as a part of the one at which a meter has to start. */
 const GATE_PART = 1 / 3;
-/** And only for a mean that is so many standard deviations off zero. */
+/** And its mean has to be so many standard deviations off zero. */
 const GATE_SIGMAS = 6;
 const MW_MS_PER_MWH = 3600000;
 
@@ -37,14 +39,10 @@ export class EnergyRegisters {
   private gateMw = NOMINAL_V * START_CURRENT_A * 1000 * GATE_PART;
   /** So many windows tell a load at the gate from noise. */
   private spanWindows: number;
-  private open = false;
-  private blockMwMs = 0;
-  private blockMs = 0;
-  private blockWindows = 0;
-  /** Closed: held for when the gate opens. Open: seen since the last look whether it should close. */
-  private heldMwMs = 0;
-  private heldMs = 0;
-  private heldWindows = 0;
+  /** Since the last block that was credited or dropped. */
+  private mwMs = 0;
+  private ms = 0;
+  private windows = 0;
 
   /**
    * @param importMwh, exportMwh where the registers stand
@@ -64,42 +62,23 @@ export class EnergyRegisters {
     return this.exported.mwh;
   }
 
-  /** A window's power held for so long. @param powerMw, elapsedMs integers */
+  /** A window's power over the time since. @param powerMw, elapsedMs integers */
   integrate(powerMw: number, elapsedMs: number): void {
-    this.blockMwMs += powerMw * elapsedMs;
-    this.blockMs += elapsedMs;
-    this.blockWindows++;
+    this.mwMs += powerMw * elapsedMs;
+    this.ms += elapsedMs;
+    this.windows++;
   }
 
   /** Ends a netting block: its balance goes to one register, or is held. */
   closeBlock(): void {
-    this.heldMwMs += this.blockMwMs;
-    this.heldMs += this.blockMs;
-    this.heldWindows += this.blockWindows;
-    const energy = this.open ? this.blockMwMs : this.heldMwMs;
-    const loaded =
-      this.significant(this.heldMwMs, this.heldMs, this.heldWindows) ||
-      this.significant(this.blockMwMs, this.blockMs, this.blockWindows);
-    if (this.open || loaded) {
-      if (energy > 0) this.imported.add(energy);
-      else this.exported.add(-energy);
-    }
-    const spanEnds = this.heldWindows >= this.spanWindows;
-    if (loaded) this.open = true;
-    else if (spanEnds) this.open = false;
-    if (loaded || spanEnds) {
-      this.heldMwMs = 0;
-      this.heldMs = 0;
-      this.heldWindows = 0;
-    }
-    this.blockMwMs = 0;
-    this.blockMs = 0;
-    this.blockWindows = 0;
-  }
-
-  private significant(mwMs: number, ms: number, windows: number): boolean {
-    if (windows === 0 || ms <= 0) return false;
-    const meanMw = Math.abs(mwMs / ms);
-    return meanMw > this.gateMw && meanMw > (GATE_SIGMAS * this.noiseMw) / Math.sqrt(windows);
+    if (this.ms <= 0) return;
+    const meanMw = Math.abs(this.mwMs / this.ms);
+    const isLoad = meanMw > this.gateMw && meanMw > (GATE_SIGMAS * this.noiseMw) / Math.sqrt(this.windows);
+    if (!isLoad && this.windows < this.spanWindows) return;
+    if (isLoad && this.mwMs > 0) this.imported.add(this.mwMs);
+    if (isLoad && this.mwMs < 0) this.exported.add(-this.mwMs);
+    this.mwMs = 0;
+    this.ms = 0;
+    this.windows = 0;
   }
 }
