@@ -4,11 +4,24 @@
  * meter whose clock is some milliseconds off still measures the second it means to.
  */
 
+import type { MainsWave } from './board/adc-model.ts';
 import type { VirtualBoard } from './board/virtual-board.ts';
 import type { HouseholdLoad } from './loads/household-load.ts';
 import type { Truth } from './truth.ts';
 
 const EARLY_MS = 250;
+/**
+ * The meter has power so long before the house: it knows the time when the first load comes, and the first quarter hour
+ * is a whole one where the run begins with it.
+ */
+export const HOUSE_AFTER_METER_MS = 20_000;
+/** Voltage, no current: what the meter sees while the main switch is open. */
+const SWITCHED_OFF: MainsWave = {
+  frequencyHz: 50,
+  cycles: 1,
+  voltageV: Float64Array.from({ length: 512 }, (_, n) => 230 * Math.SQRT2 * Math.sin((2 * Math.PI * n) / 512)),
+  currentA: new Float64Array(512),
+};
 /** 11 s at the 25 A main fuse of 6 kW: what one power cut may cost the register. */
 const FLOOR_PER_CUT_WH = 18;
 
@@ -18,6 +31,7 @@ export interface HouseholdOptions {
   board: VirtualBoard;
   load: HouseholdLoad;
   truth: Truth;
+  /** The house is switched on. */
   startMs: number;
   /** The truth stops here, though the clock may go on. */
   endMs: number;
@@ -48,7 +62,7 @@ export class Household {
   /** Power on for the first time. */
   start(): void {
     this.board.start();
-    this.#nextSecond();
+    this.board.setMains(SWITCHED_OFF);
   }
 
   /** The meter loses its power between two flash operations; `board.armCut` cuts inside of one. */

@@ -16,7 +16,7 @@ import { calibrateChip } from './board/calibrate-chip.ts';
 import { VirtualBoard } from './board/virtual-board.ts';
 import { Conductor, type Connected, type Grid } from './conductor.ts';
 import { prepareGridSide } from './grid-side.ts';
-import { Household } from './household.ts';
+import { HOUSE_AFTER_METER_MS, Household } from './household.ts';
 import { Party } from './party.ts';
 import type { Progress } from './progress.ts';
 import { Random, seedOf } from './random.ts';
@@ -41,8 +41,8 @@ export interface NeighbourhoodOptions {
 
 /** What a gateway answers to `totals`. */
 export interface GatewayTotals {
-  importMwh: number;
-  exportMwh: number;
+  /** The last that the meter said; null where it never spoke. */
+  registers: { importMwh: number; exportMwh: number } | null;
   quarterHoursMeasured: number;
   quarterHoursDelivered: number;
   pseudonym: string;
@@ -141,7 +141,7 @@ export class Neighbourhood {
       writeRegistration(side.registrationFile, pseudonyms);
       await Promise.all([grid.collector.start(), grid.provider.start()]);
 
-      const conductor = new Conductor(connected, grid, startMs, faultEvents(scenario, startMs));
+      const conductor = new Conductor(connected, grid, startMs - HOUSE_AFTER_METER_MS, faultEvents(scenario, startMs));
       for (const { household } of connected) household.start();
       await conductor.greet();
       progress.done();
@@ -181,7 +181,7 @@ async function makeHousehold(
     seed: seedOf(seed, 'board', spec.id),
     chip,
     storage: { calibration: JSON.stringify(calibrateChip(chip)) },
-    startMs,
+    startMs: startMs - HOUSE_AFTER_METER_MS,
     driftPpm: new Random(seed, 'crystal', spec.id).between(-CRYSTAL_PPM, CRYSTAL_PPM),
   });
   const load = await loadOf(spec, seed);

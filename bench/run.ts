@@ -31,7 +31,17 @@ export async function planRun(options: RunOptions): Promise<PlannedRun> {
     scenario = {
       ...scenario,
       startMs,
-      households: [{ ...first, preset: undefined, appliances: [], pv: undefined, trace: options.trace }, ...others],
+      households: [
+        {
+          ...first,
+          name: 'House of the recording',
+          preset: undefined,
+          appliances: [],
+          pv: undefined,
+          trace: options.trace,
+        },
+        ...others,
+      ],
     };
   }
   return {
@@ -87,7 +97,10 @@ export async function runDays(
         floorWh: CLASS_FLOOR_WH + floorWh,
       };
     }),
-    gateways,
+    gateways: gateways.map(({ registers, ...counts }) => ({
+      ...counts,
+      ...(registers ?? { importMwh: 0, exportMwh: 0 }),
+    })),
     provider: { readings, importWh, exportWh, rejected },
     collector: { stored: collected.stored, held: collected.late + collected.withheld, rejected: collected.rejected },
     simulatedSecondsPerSecond: (endMs - startMs) / 1000 / seconds,

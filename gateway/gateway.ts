@@ -92,9 +92,11 @@ export class Gateway {
   }
 
   #totals(): object {
+    const latest = this.household.latest();
     return {
       householdId: this.config.householdId,
       ...this.store.totals(),
+      registers: latest && { importMwh: latest.importMwh, exportMwh: latest.exportMwh },
       pending: this.pending,
       ...this.link.counters,
       alarms: this.link.alarms,
