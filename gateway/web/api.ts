@@ -31,12 +31,11 @@ export function addApi(server: PageServer, { view, live, isAllowed }: Api): void
   });
 
   server.get('/api/status', async () => {
-    const latest = view.latest();
     return {
       householdName: view.householdName,
       nowMs: view.nowMs(),
       ...view.connection(),
-      latest: latest && { ...latest, ageMs: Math.max(0, view.nowMs() - latest.unixMs) },
+      latest: view.latest(),
     };
   });
 

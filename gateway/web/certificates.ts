@@ -234,7 +234,9 @@ function nameConstraints(domains: string[]): Uint8Array<ArrayBuffer> {
 
 function der(tag: number, ...parts: Uint8Array[]): Uint8Array<ArrayBuffer> {
   const body = Buffer.concat(parts);
-  const length = body.length < 128 ? [body.length] : [0x82, body.length >> 8, body.length & 0xff];
+  const size = body.length;
+  // The shortest form of the length: browsers refuse any other (X.690 §10.1), OpenSSL does not notice.
+  const length = size < 0x80 ? [size] : size < 0x100 ? [0x81, size] : [0x82, size >> 8, size & 0xff];
   return Uint8Array.from([tag, ...length, ...body]);
 }
 

@@ -5,8 +5,6 @@ import type { LivePoint } from './household-view.ts';
 export interface LiveEvent extends LivePoint {
   /** Household time now. */
   nowMs: number;
-  /** How old the value was when it was sent. */
-  ageMs: number;
 }
 /** Event `status`: what is reachable now, and how many readings wait. */
 export interface StatusEvent {

@@ -138,8 +138,7 @@ export class LiveStream {
   }
 
   #live(point: LivePoint): LiveEvent {
-    const nowMs = this.#view.nowMs();
-    return { ...point, nowMs, ageMs: Math.max(0, nowMs - point.unixMs) };
+    return { ...point, nowMs: this.#view.nowMs() };
   }
 
   #status(): StatusEvent {

@@ -11,8 +11,9 @@ export class BadInput extends Error {
 const EARLIEST_MS = Date.UTC(2000, 0, 1);
 const LATEST_MS = Date.UTC(2100, 0, 1);
 
+const MISSING = 'is missing: give Unix time in milliseconds';
 const instant = v.pipe(
-  v.string('is missing: give Unix time in milliseconds'),
+  v.string('is given twice'),
   v.regex(/^\d{1,15}$/, 'is not a whole number: give Unix time in milliseconds'),
   v.transform(Number),
   v.minValue(EARLIEST_MS, 'lies before the year 2000: give Unix time in milliseconds'),
@@ -23,7 +24,7 @@ const timeZone = v.pipe(
   v.maxLength(64, 'is no time zone of the IANA list, such as Europe/Rome'),
   v.check(isTimeZone, 'is no time zone of the IANA list, such as Europe/Rome'),
 );
-const Range = v.object({ from: instant, to: instant, zone: v.optional(timeZone) });
+const Range = v.object({ from: instant, to: instant, zone: v.optional(timeZone) }, MISSING);
 
 export interface TimeRange {
   fromMs: number;

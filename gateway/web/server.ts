@@ -69,6 +69,10 @@ export async function startPage(options: PageOptions): Promise<Page> {
     logger: false,
   });
   server.addHook('onRequest', async (_, reply) => void reply.headers(SECURITY_HEADERS));
+  // Fastify asks to close the connection after a body that is too large; HTTP/2 has no such header, and Node warns.
+  server.addHook('onSend', async (request, reply) => {
+    if (request.raw.httpVersionMajor === 2) reply.removeHeader('connection');
+  });
   server.setNotFoundHandler((_, reply) => reply.code(404).send({ error: 'there is no such page' }));
   server.setErrorHandler((error: Error & { statusCode?: number }, request, reply) => {
     const status = error.statusCode ?? 500;

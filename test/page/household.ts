@@ -133,11 +133,11 @@ export function householdPowerW(unixMs: number): number {
   const fridge = minute % 47 < 16 ? 95 : 0;
   const kettle = (at: number, minutes: number, watts: number) => (hour >= at && hour < at + minutes / 60 ? watts : 0);
   const oven = hour > 18.6 && hour < 19.7 && minute % 9 < 6 ? 1500 : 0;
-  const base = 140 + fridge + 25 * noise(minute);
-  const people = bump(7.3, 0.7, 450) + bump(12.7, 0.6, 600) + bump(19.9, 1.6, 950);
-  const devices = kettle(7.1, 5, 1900) + kettle(12.4, 22, 1400) + kettle(14.5, 40, 420) + kettle(20.5, 55, 1900) + oven;
+  const base = 170 + fridge + 25 * noise(minute);
+  const people = bump(7.1, 0.8, 1150) + bump(12.7, 0.6, 600) + bump(19.9, 1.6, 950);
+  const devices = kettle(6.9, 6, 1900) + kettle(12.4, 22, 1400) + kettle(14.5, 40, 420) + kettle(20.5, 55, 1900) + oven;
   const sky = hour > 9.4 && hour < 17 ? Math.min(1, 0.62 + 0.9 * Math.abs(noise(Math.floor(minute / 11) + 5))) : 1;
-  const sun = hour > 5.6 && hour < 20.6 ? Math.sin((Math.PI * (hour - 5.6)) / 15) ** 1.7 * 3600 * sky : 0;
+  const sun = hour > 5.8 && hour < 20.2 ? Math.sin((Math.PI * (hour - 5.8)) / 14.4) ** 1.9 * 3300 * sky : 0;
   return base + people + devices - sun + 20 * noise(minute * 3);
 }
 

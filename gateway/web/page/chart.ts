@@ -141,7 +141,7 @@ function grid(frame: Frame, shape: DayShape): SVGElement[] {
   const digits = stepW % 1000 === 0 ? 0 : stepW % 100 === 0 ? 1 : 2;
   for (const tickW of shape.ticksW) {
     const y = shape.y(tickW);
-    parts.push(svg('path', { d: `M0 ${y}H${frame.widthPx}`, class: tickW === 0 ? 'axis' : 'line' }));
+    parts.push(svg('path', { d: `M0 ${y}H${frame.widthPx}`, class: 'line' }));
     parts.push(svg('text', { x: -8, y: y + 4, class: 'tick end' }, formatNumber(Math.abs(tickW) / 1000, digits)));
   }
   for (const tickMs of hourTicks(frame)) {
@@ -165,6 +165,7 @@ function marks(frame: Frame, shape: DayShape, data: DayData): SVGElement[] {
     const x = shape.x(fromMs);
     return svg('rect', { x, y: 0, width: shape.x(toMs) - x, height: frame.heightPx, class: 'gap' });
   });
+  parts.push(svg('path', { d: `M0 ${shape.y(0)}H${frame.widthPx}`, class: 'axis' }));
   parts.push(svg('text', { x: -MARGIN.left + 2, y: 2, class: 'tick' }, 'kW'));
   if (data.minutes.length === 0) {
     const middle = { x: frame.widthPx / 2, y: frame.heightPx / 2 };

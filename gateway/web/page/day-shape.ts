@@ -8,8 +8,8 @@ import type { MinutePoint } from '../household-view.ts';
 
 const MINUTE_MS = 60_000;
 /** No box narrower than this is worth drawing. */
-const BOX_MIN_PX = 1.4;
-const BOX_MINUTES = [1, 2, 5, 10, 15];
+const BOX_MIN_PX = 1.2;
+const BOX_MINUTES = [1, 2, 3, 5, 10, 15];
 /** Even a quiet day's axis reaches so far: 100 W of standby must not look like a load. */
 const SMALLEST_RANGE_W = 600;
 
@@ -103,7 +103,8 @@ function axisOf(boxes: Box[], heightPx: number): Pick<DayShape, 'topW' | 'bottom
     highW = Math.max(highW, importW);
     lowW = Math.max(lowW, exportW);
   }
-  const rangeW = Math.max(SMALLEST_RANGE_W, (highW + lowW) * 1.04);
+  highW = Math.max(highW, SMALLEST_RANGE_W - lowW);
+  const rangeW = (highW + lowW) * 1.04;
   const roughW = rangeW / Math.max(2, Math.floor(heightPx / 52));
   const power = 10 ** Math.floor(Math.log10(roughW));
   const stepW = [1, 2, 5, 10].map((factor) => factor * power).find((step) => step >= roughW)!;

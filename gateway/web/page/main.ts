@@ -104,7 +104,7 @@ function tick(): void {
   setText(byId('clock-day'), formatDay(nowMs));
   setText(byId('clock-time'), formatSeconds(nowMs));
   byId('clock-time').setAttribute('datetime', new Date(nowMs).toISOString());
-  now.draw();
+  now.draw(nowMs);
   showNotices(situation);
   const isAnother = loaded.dayMs !== shownMs();
   const hasGrown = nowMs - loaded.upToMs >= MINUTE_MS || situation.status?.pendingReports !== loaded.pending;

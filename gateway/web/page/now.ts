@@ -5,7 +5,7 @@ import { type Direction, directionOf, formatAge, formatMoment, formatPower, sent
 
 /** A value per second: after five without one it no longer is the present. */
 const STALE_MS = 5_000;
-/** How often, at most, a screen reader is told something without being asked. */
+/** How often, at most, a screen reader is told that the direction turned: clouds turn it often. */
 const SPEAK_EVERY_MS = 20_000;
 
 const SAYS: Record<Direction, [string, string]> = {
@@ -22,7 +22,6 @@ const SAID: Record<Direction, [string, string]> = {
 export class Now {
   readonly #householdName: string;
   #value: LiveEvent | null = null;
-  #arrivedMs = 0;
   #spokenState = '';
   #spokenMs = Number.NEGATIVE_INFINITY;
 
@@ -33,15 +32,14 @@ export class Now {
   /** A value came. */
   set(value: LiveEvent): void {
     this.#value = value;
-    this.#arrivedMs = performance.now();
-    this.draw();
+    this.draw(value.nowMs);
   }
 
-  /** Once a second, value or not: a value ages. */
-  draw(): void {
+  /** Once a second, value or not: a value ages. `nowMs` is household time. */
+  draw(nowMs: number): void {
     const value = this.#value;
     if (!value) return;
-    const ageMs = value.ageMs + performance.now() - this.#arrivedMs;
+    const ageMs = nowMs - value.unixMs;
     const isStale = ageMs > STALE_MS;
     const direction = directionOf(value.powerW);
     const { value: number, unit } = formatPower(value.powerW);
@@ -54,7 +52,7 @@ export class Now {
     setText(byId('now-unit'), unit);
     setText(byId('now-where'), where);
     const fresh = isStale
-      ? `Not current: ${formatAge(ageMs)} old, from ${formatMoment(value.unixMs, value.unixMs + ageMs)}`
+      ? `Not current: ${formatAge(ageMs)} old, from ${formatMoment(value.unixMs, nowMs)}`
       : 'Live, one value per second';
     setText(byId('now-fresh'), fresh);
     document.title = isStale
@@ -69,7 +67,8 @@ export class Now {
   /** Only when the direction turns or values stop or come again: a number each second would be noise. */
   #speak(state: string, sentence: string): void {
     const nowMs = performance.now();
-    if (state === this.#spokenState || nowMs - this.#spokenMs < SPEAK_EVERY_MS) return;
+    const isTurn = state !== 'stale' && this.#spokenState !== 'stale';
+    if (state === this.#spokenState || (isTurn && nowMs - this.#spokenMs < SPEAK_EVERY_MS)) return;
     this.#spokenState = state;
     this.#spokenMs = nowMs;
     setText(byId('spoken'), sentence);

@@ -48,7 +48,11 @@ function rowOf(report: ReportRow): HTMLTableRowElement {
   return html(
     'tr',
     {},
-    html('th', { scope: 'row' }, `${formatTime(report.startMs)} – ${formatTime(report.startMs + SLOT_MS)}`),
+    html(
+      'th',
+      { scope: 'row', class: 'when' },
+      `${formatTime(report.startMs)}–${formatTime(report.startMs + SLOT_MS)}`,
+    ),
     html('td', { class: 'number' }, wattHours(report.importWh)),
     html('td', { class: 'number' }, wattHours(report.exportWh)),
     html('td', { class: `state ${report.state}` }, stateOf(report)),
@@ -83,7 +87,7 @@ function cells(fromMs: number, toMs: number, nowMs: number, reports: ReportRow[]
 
 function stateOf(report: ReportRow): string {
   if (report.state === 'waiting') return 'Waiting here';
-  if (report.state === 'sent') return 'Sent, not yet confirmed';
+  if (report.state === 'sent') return 'Sent, unconfirmed';
   if (report.state === 'refused') return 'Refused by the collector';
   if (report.deliveredMs === null) return 'Delivered';
   return `Delivered ${formatMoment(report.deliveredMs, report.startMs + SLOT_MS)}`;
