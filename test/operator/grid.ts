@@ -123,7 +123,7 @@ export class TestGateway {
   }
   subscribe(topic: string): Promise<number> {
     return new Promise((done) =>
-      this.#client.subscribe(topic, { qos: 1 }, (_error, granted) => done(granted?.[0]?.qos ?? 128)),
+      this.#client.subscribe(topic, { qos: 1 }, (error, granted) => done(error ? 128 : granted![0].qos)),
     );
   }
   onMessage(listener: (topic: string, payload: Buffer) => void): void {
