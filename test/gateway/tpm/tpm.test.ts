@@ -10,7 +10,14 @@ import { withKey } from '../../../gateway/tpm/keys.ts';
 import { NO_PCRS, NO_SECRET, STORAGE_ROOT } from '../../../gateway/tpm/structures.ts';
 import { Tpm } from '../../../gateway/tpm/tpm.ts';
 import { loadTss } from '../../../gateway/tpm/tss.ts';
-import { OBJECT, readSigningPublic, TPM_GENERATED, TPM_ST, TpmReader } from '../../../protocol/attestation/tpm-wire.ts';
+import {
+  EMPTY,
+  OBJECT,
+  readSigningPublic,
+  TPM_GENERATED,
+  TPM_ST,
+  TpmReader,
+} from '../../../protocol/attestation/tpm-wire.ts';
 import { uncompressPublicKey, verifyP256 } from '../../../protocol/crypto/p256.ts';
 import { householdTpm } from './household-tpm.ts';
 
@@ -205,7 +212,7 @@ test('killed in the middle of a job: the job is done again, from its start', asy
 
 test('a TPM that hangs is given up, not waited for again, and taken back when it answers', async (t) => {
   const household = await householdTpm(t);
-  const tpm = await Tpm.open(household.tcti, { timeoutMs: 300 });
+  const tpm = await Tpm.open(household.tcti, { timeoutMs: 2_000 });
   const key = await tpm.loadKey(await tpm.createSigningKey());
   process.kill(household.pid(), 'SIGSTOP');
   const error = await t.throwsAsync(tpm.sign(key, DIGEST), { instanceOf: TpmError });
