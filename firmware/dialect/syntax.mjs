@@ -47,7 +47,7 @@ const FORBIDDEN_MEMBERS = {
 const MISSING_METHODS = new Set(
   (
     'at codePointAt copyWithin entries findLast findLastIndex flat flatMap finally getBigInt64 getBigUint64 isWellFormed ' +
-    'keys values localeCompare lastIndexOf matchAll normalize reduceRight search toExponential toLocaleString toPrecision ' +
+    'keys values localeCompare lastIndexOf matchAll normalize reduceRight search toExponential toFixed toLocaleString toPrecision ' +
     'toReversed toSorted toSpliced trimStart trimEnd trimLeft trimRight isPrototypeOf propertyIsEnumerable ' +
     'setBigInt64 setBigUint64 toLocaleLowerCase toLocaleUpperCase'
   ).split(' '),

@@ -54,7 +54,7 @@ interface Boolean {
 
 interface Number {
   toString(radix?: number): string;
-  toFixed(digits: number): string;
+  // toFixed rounds in its own way (−1.5 to "-1"): print scaled integers
   valueOf(): number;
 }
 interface NumberConstructor {
