@@ -36,18 +36,20 @@ function model(name: string, turns: number, ratedA: number, ratedV: number, lead
   };
 }
 
+/** The one that the default front end is made for. */
+export const SCT013_000: CurrentTransformer = {
+  model: 'SCT013-000',
+  turns: 2000,
+  ratedA: 100,
+  ratedV: 0,
+  currentsA: [0.5, 1, 2, 5, 10, 20, 40, 70, 100],
+  leadDeg: [3.1, 3.08, 3.05, 2.98, 2.9, 2.8, 2.68, 2.58, 2.5],
+  ratioErrorPercent: [1.4, 0.9, 0.3, -0.7, -1.5, -2.0, -1.2, 0.6, 2.0],
+};
+
 export const currentTransformers: CurrentTransformer[] = [
-  // The one the default front end is made for.
-  {
-    model: 'SCT013-000',
-    turns: 2000,
-    ratedA: 100,
-    ratedV: 0,
-    currentsA: [0.5, 1, 2, 5, 10, 20, 40, 70, 100],
-    leadDeg: [3.1, 3.08, 3.05, 2.98, 2.9, 2.8, 2.68, 2.58, 2.5],
-    ratioErrorPercent: [1.4, 0.9, 0.3, -0.7, -1.5, -2.0, -1.2, 0.6, 2.0],
-  },
-  // What follows: lead at low and high current (one figure where only one is known); no ratio table known.
+  SCT013_000,
+  // Of the others: lead at low and high current (one figure where only one is known); no ratio table known.
   model('SCT013-030', 1800, 30, 1, [3.8]),
   model('SCT013-050', 1800, 50, 1, [3.0]),
   {

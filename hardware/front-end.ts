@@ -7,16 +7,16 @@
  * The bias keeps both halves of the wave above the ADC's dead zone and below its bend: ±1.0 V around 1.30 V is the full
  * range; a peak may go to −1.15 V and +1.15 V before it is bent or clipped.
  */
-import { type CurrentTransformer, currentTransformers } from './current-transformers.ts';
-import { type VoltageTransformer, voltageTransformers } from './voltage-transformers.ts';
+import { type CurrentTransformer, SCT013_000 } from './current-transformers.ts';
+import { type VoltageTransformer, ZMPT101B } from './voltage-transformers.ts';
 
 export const BIAS_V = 1.3;
 /** Peak of a sine of full range, at the pin, around the bias. */
 export const FULL_RANGE_PEAK_V = 1.0;
 
-/** Of the list, what is soldered and clipped on. */
-export const CURRENT_TRANSFORMER: CurrentTransformer = currentTransformers[0];
-export const VOLTAGE_TRANSFORMER: VoltageTransformer = voltageTransformers[0];
+/** What is soldered and clipped on; the tables list others. */
+export const CURRENT_TRANSFORMER: CurrentTransformer = SCT013_000;
+export const VOLTAGE_TRANSFORMER: VoltageTransformer = ZMPT101B;
 
 /** E96. 60 A RMS through 1 : 2000 are 1.0 V peak. */
 export const BURDEN_OHM = 23.7;

@@ -14,14 +14,16 @@ export interface VoltageTransformer {
   ratioErrorPercent: number[];
 }
 
+/** The one that the default front end is made for. 2 mA : 2 mA, at most 20′, linearity at most 0.2 % (maker's sheet). */
+export const ZMPT101B: VoltageTransformer = {
+  model: 'ZMPT101B',
+  voltagesV: [115, 200, 230, 260],
+  leadDeg: [0.22, 0.27, 0.3, 0.33],
+  ratioErrorPercent: [-0.1, 0, 0, 0.1],
+};
+
 export const voltageTransformers: VoltageTransformer[] = [
-  // The one the default front end is made for: 2 mA : 2 mA, at most 20′, linearity at most 0.2 % (maker's sheet).
-  {
-    model: 'ZMPT101B',
-    voltagesV: [115, 200, 230, 260],
-    leadDeg: [0.22, 0.27, 0.3, 0.33],
-    ratioErrorPercent: [-0.1, 0, 0, 0.1],
-  },
+  ZMPT101B,
   { model: 'Ideal 9 V UK', voltagesV: [207, 253], leadDeg: [4, 7.5], ratioErrorPercent: [0, 0] },
   { model: 'Mascot 9580', voltagesV: [207, 253], leadDeg: [2, 5.7], ratioErrorPercent: [0, 0] },
   { model: 'TDC DE-10-09', voltagesV: [230], leadDeg: [0.16], ratioErrorPercent: [0] },
