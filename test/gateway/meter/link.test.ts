@@ -84,10 +84,15 @@ test('TIME is said again every quarter hour', (t) => {
 test('doubled frames are harmless', (t) => {
   const bench = startedLink();
   quarterHours(bench, 1, 3, (bytes) => {
-    const lines = Buffer.from(bytes).toString('latin1').split(/(?<=\n)/);
+    const lines = Buffer.from(bytes)
+      .toString('latin1')
+      .split(/(?<=\n)/);
     return Buffer.from(lines.map((line) => line + line).join(''), 'latin1');
   });
-  t.deepEqual(energies(bench).map(([slot]) => slot), [0, 1, 2]);
+  t.deepEqual(
+    energies(bench).map(([slot]) => slot),
+    [0, 1, 2],
+  );
   t.is(bench.link.counters.doubled, 3 * 901);
   const [minute] = bench.store.minutes(T0 + SLOT_MS, T0 + SLOT_MS + 60_000);
   t.is(minute.powerW, 3600);
@@ -109,7 +114,10 @@ test('noise, cut frames and frames without end cost those lines only; what is mi
   });
   bench.step(bench.clock.nowMs() + 6000);
   bench.step(bench.clock.nowMs() + 6000);
-  t.deepEqual(energies(bench), [0, 1, 2, 3, 4, 5].map((slot) => [slot, 900_000, true]));
+  t.deepEqual(
+    energies(bench),
+    [0, 1, 2, 3, 4, 5].map((slot) => [slot, 900_000, true]),
+  );
   t.is(bench.meter.acked, bench.meter.records.length);
   t.true(bench.meter.heard.some(({ type }) => type === LINK_READ));
   t.true(bench.link.counters.linkErrors > 0);
@@ -135,12 +143,17 @@ test('property: with lines lost at random every quarter hour still comes once an
     fc.property(fc.infiniteStream(fc.integer({ min: 0, max: 99 })), fc.integer({ min: 5, max: 95 }), (dice, loss) => {
       const bench = startedLink();
       const lossy = (bytes: Uint8Array): Uint8Array => {
-        const lines = Buffer.from(bytes).toString('latin1').split(/(?<=\n)/);
+        const lines = Buffer.from(bytes)
+          .toString('latin1')
+          .split(/(?<=\n)/);
         return Buffer.from(lines.filter(() => dice.next().value >= loss).join(''), 'latin1');
       };
       quarterHours(bench, 1, 8, lossy);
       for (let k = 1; k <= 4; k++) bench.step(bench.clock.nowMs() + 6000);
-      t.deepEqual(energies(bench), [0, 1, 2, 3, 4, 5, 6, 7].map((slot) => [slot, 900_000, true]));
+      t.deepEqual(
+        energies(bench),
+        [0, 1, 2, 3, 4, 5, 6, 7].map((slot) => [slot, 900_000, true]),
+      );
       t.is(bench.link.missingRecords, 0);
       bench.store.close();
     }),
@@ -175,7 +188,10 @@ test('another meter is refused; the household’s own is welcome again', (t) => 
   bench.step(bench.clock.nowMs() + 6000); // STATUS, which the own meter answers
   quarterHours(bench, 1, 2);
   t.deepEqual(bench.alarms, []);
-  t.deepEqual(energies(bench).map(([, mwh]) => mwh), [900_000, 900_000]);
+  t.deepEqual(
+    energies(bench).map(([, mwh]) => mwh),
+    [900_000, 900_000],
+  );
   t.is(bench.store.meta('meterId'), METER_ID);
 });
 
@@ -186,7 +202,10 @@ test('registers that fall are refused and shown', (t) => {
   bench.meter.importMwh -= 1_000_000; // more than the next quarter hour will add
   quarterHours(bench, 2, 2);
   t.deepEqual(bench.alarms, [ALARMS.registersFell]);
-  t.deepEqual(energies(bench).map(([slot]) => slot), [0]);
+  t.deepEqual(
+    energies(bench).map(([slot]) => slot),
+    [0],
+  );
   t.is(bench.store.lastLive()!.uptimeMs, before.uptimeMs);
   t.true(bench.link.counters.linkErrors >= 900);
   t.regex(bench.log.join('\n'), /lower register/);
@@ -266,12 +285,18 @@ test('a power cut while the gateway is away: the records of the boot without a c
   bench.step(T0 + 11 * SLOT_MS + 400);
   quarterHours(bench, 12, 13);
   const found = energies(bench);
-  t.deepEqual(found.map(([slot]) => slot), Array.from({ length: 13 }, (_, slot) => slot));
+  t.deepEqual(
+    found.map(([slot]) => slot),
+    Array.from({ length: 13 }, (_, slot) => slot),
+  );
   t.is(
     found.reduce((sum, [, mwh]) => sum + (mwh as number), 0),
     meter.records.at(-1)!.importMwh - meter.records[0].importMwh,
   );
-  t.deepEqual(found.slice(2, 11).filter(([, , exact]) => exact), []);
+  t.deepEqual(
+    found.slice(2, 11).filter(([, , exact]) => exact),
+    [],
+  );
   t.deepEqual(found.at(-1), [12, 900_000, true]);
 });
 
@@ -286,7 +311,10 @@ test('a gateway that does not know the time yet tells the meter none', (t) => {
   behind.meter.receive(behind.channel.take());
   t.false(bench.meter.heard.slice(heard).some(({ type }) => type === LINK_TIME));
   t.deepEqual(behind.alarms, [ALARMS.clockBehind]);
-  t.deepEqual(behind.store.marks().filter(({ unixMs }) => unixMs < T0 - SLOT_MS), []);
+  t.deepEqual(
+    behind.store.marks().filter(({ unixMs }) => unixMs < T0 - SLOT_MS),
+    [],
+  );
 });
 
 test('a record from the future does not know the time', (t) => {

@@ -108,11 +108,7 @@ test('an outage: live values at its two ends keep the energy where it was used',
     { boot: 1, uptimeMs: SLOT_MS, unixMs: t0 + SLOT_MS, exact: true },
     { boot: 2, uptimeMs: 0, unixMs: start2, exact: false },
   ]);
-  const records = [
-    record(1, 1, 0, S - 1, 0),
-    record(2, 1, SLOT_MS, S, 900),
-    record(3, 2, 10 * MINUTE, S + 4, 2000),
-  ];
+  const records = [record(1, 1, 0, S - 1, 0), record(2, 1, SLOT_MS, S, 900), record(3, 2, 10 * MINUTE, S + 4, 2000)];
   const edges = [edge(2, 0, 1500), edge(1, SLOT_MS + 10 * MINUTE, 1500)];
   const { slots } = measureSlots(NO_PROGRESS, records, edges, times, NEVER);
   t.deepEqual(energies(slots), [

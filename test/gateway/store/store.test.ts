@@ -1,5 +1,4 @@
-import { statSync, writeFileSync } from 'node:fs';
-import { readdirSync } from 'node:fs';
+import { readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import test from 'ava';
@@ -103,7 +102,12 @@ test('all files are the owner’s only', (t) => {
 test('a batch is written whole or not at all', (t) => {
   const store = new GatewayStore(freshDir());
   store.write({ ...NOTHING, slots: [slotRow(S)] });
-  const twice = { ...NOTHING, records: [record(1)], slots: [slotRow(S)], reports: [{ slot: S, importWh: 0, exportWh: 0 }] };
+  const twice = {
+    ...NOTHING,
+    records: [record(1)],
+    slots: [slotRow(S)],
+    reports: [{ slot: S, importWh: 0, exportWh: 0 }],
+  };
   t.throws(() => store.write(twice), { message: /UNIQUE/ });
   t.is(store.lastRecord(), null);
   t.is(store.pendingReports(), 0);
@@ -113,7 +117,10 @@ test('a report goes from unsealed to sealed to delivered; its bytes are never re
   const store = new GatewayStore(freshDir());
   const reports = [S, S + 1, S + 2].map((slot) => ({ slot, importWh: slot - S, exportWh: 0 }));
   store.write({ ...NOTHING, reports });
-  t.deepEqual(store.unsealed(2).map(({ slot }) => slot), [S, S + 1]);
+  t.deepEqual(
+    store.unsealed(2).map(({ slot }) => slot),
+    [S, S + 1],
+  );
   store.seal(S, Uint8Array.of(1, 2, 3));
   store.seal(S, Uint8Array.of(9, 9, 9));
   t.deepEqual(store.undelivered()[0].submission, Uint8Array.of(1, 2, 3));
@@ -127,14 +134,21 @@ test('a report goes from unsealed to sealed to delivered; its bytes are never re
   store.refuse(S + 1, 'conflict');
   t.is(store.pendingReports(), 1);
   t.deepEqual(store.undelivered(), []);
-  t.deepEqual(store.unsealed(9).map(({ slot }) => slot), [S + 2]);
+  t.deepEqual(
+    store.unsealed(9).map(({ slot }) => slot),
+    [S + 2],
+  );
   t.is(store.reports(S + 1, S + 2)[0].refusal, 'conflict');
 });
 
 test('live values are kept for the day, minute means for longer; a minute without data is absent', (t) => {
   const dir = freshDir();
   const store = new GatewayStore(dir);
-  for (const [minute, powers] of [[0, [1000, 3000]], [2, [-500]], [30 * 60, [7000]]] as const) {
+  for (const [minute, powers] of [
+    [0, [1000, 3000]],
+    [2, [-500]],
+    [30 * 60, [7000]],
+  ] as const) {
     powers.forEach((mw, second) => {
       store.write({ ...NOTHING, lives: [live(T0 + minute * 60_000 + second * 1000, mw)] });
     });
@@ -152,7 +166,10 @@ test('live values are kept for the day, minute means for longer; a minute withou
 test('time marks and edges are forgotten when the records before them are quarter hours; the one to go on from is kept', (t) => {
   const store = new GatewayStore(freshDir());
   const mark = (boot: number, uptimeMs: number, exact = true) => ({ boot, uptimeMs, unixMs: T0 + uptimeMs, exact });
-  store.write({ ...NOTHING, marks: [mark(1, 5), mark(2, 10, false), mark(2, 20), mark(2, 30), mark(2, 40), mark(3, 1)] });
+  store.write({
+    ...NOTHING,
+    marks: [mark(1, 5), mark(2, 10, false), mark(2, 20), mark(2, 30), mark(2, 40), mark(3, 1)],
+  });
   const edge = (boot: number, uptimeMs: number) => ({ boot, uptimeMs, slot: 0, importMwh: 0, exportMwh: 0 });
   store.write({ ...NOTHING, edges: [edge(1, 9), edge(2, 30), edge(2, 31)] });
   store.write({ ...NOTHING, progress: { ...NO_PROGRESS, boot: 2, uptimeMs: 30 } });

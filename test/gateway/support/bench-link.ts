@@ -2,10 +2,10 @@
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { DrivenClock } from '../../../protocol/time/clock.ts';
 import { ConductorChannel } from '../../../gateway/meter/channel.ts';
 import { MeterLink } from '../../../gateway/meter/link.ts';
 import { GatewayStore, type TimedLive } from '../../../gateway/store.ts';
+import { DrivenClock } from '../../../protocol/time/clock.ts';
 import { ScriptedMeter } from './scripted-meter.ts';
 
 export const freshDir = (): string => mkdtempSync(join(tmpdir(), 'quietmeter-gateway-'));

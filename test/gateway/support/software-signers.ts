@@ -1,9 +1,10 @@
 /** Signers without a TPM: the pseudonym is a software key. What a TPM adds is tested with one (identity, main). */
+
+import type { ReadingSigner } from '../../../gateway/identity/identity.ts';
+import type { SignerSource } from '../../../gateway/uplink/identity-keeper.ts';
 import { generateSigningKey, signP256 } from '../../../protocol/crypto/p256.ts';
 import { issueCertificate } from '../../../protocol/readings/certificate.ts';
 import { SLOTS_PER_DAY } from '../../../protocol/time/slots.ts';
-import type { SignerSource } from '../../../gateway/uplink/identity-keeper.ts';
-import type { ReadingSigner } from '../../../gateway/identity/identity.ts';
 
 export class SoftwareSigners implements SignerSource {
   readonly #pseudonym = generateSigningKey();

@@ -149,8 +149,14 @@ test('a connection carries one reading key only: a backlog of three days takes t
   for (const { address, certificate } of bench.grid.arrived) {
     certificates.set(address, (certificates.get(address) ?? new Set()).add(certificate));
   }
-  t.deepEqual([...certificates.values()].map(({ size }) => size), [1, 1, 1]);
-  await bench.closeHaving(t, days.flatMap((day) => range(day, day + 40)));
+  t.deepEqual(
+    [...certificates.values()].map(({ size }) => size),
+    [1, 1, 1],
+  );
+  await bench.closeHaving(
+    t,
+    days.flatMap((day) => range(day, day + 40)),
+  );
 });
 
 test('"not now" is asked again, "never" is given up and said', async (t) => {
