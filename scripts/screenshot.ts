@@ -6,6 +6,7 @@ import { mkdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { hasChromium, launch, logIn, openContext, openTestPage } from '../test/page/browser.ts';
 
+const WIDTH = 1000;
 const file = process.argv[2] ?? join(import.meta.dirname, '../docs/page.png');
 if (!hasChromium) {
   console.error('screenshot: there is no Chromium (set CHROMIUM to its path)');
@@ -15,11 +16,12 @@ mkdirSync(dirname(file), { recursive: true });
 const made = await openTestPage();
 const browser = await launch();
 try {
-  const tab = await (await openContext(browser, { width: 1120, height: 1230 })).newPage();
+  const tab = await (await openContext(browser, { width: WIDTH, height: 1000 })).newPage();
   await logIn(tab, made);
   made.view.measure(1240);
   await tab.locator('#now-value', { hasText: '1.24' }).waitFor();
-  await tab.screenshot({ path: file });
+  const card = (await tab.locator('#today').boundingBox())!;
+  await tab.screenshot({ path: file, clip: { x: 0, y: 0, width: WIDTH, height: card.y + card.height + 20 } });
 } finally {
   await browser.close();
   await made.close();

@@ -10,8 +10,8 @@ import type { LiveEvent, StatusEvent } from './live-events.ts';
 
 /** A little less than a second, so that a value per second that comes early by its jitter is not held back. */
 const LIVE_EVERY_MS = 900;
-/** The page takes the connection for lost after three beats without any event. */
-const BEAT_MS = 5_000;
+/** The page takes the connection for lost after four beats without any event. */
+const BEAT_MS = 2_000;
 /** A tab that has not read for so long is cut off; it connects again by itself when it wakes. */
 const STUCK_MS = 120_000;
 /** The browser waits so long before it connects again. */

@@ -125,6 +125,7 @@ export async function startPage(options: PageOptions): Promise<Page> {
     sockets.add(socket);
     socket.on('close', () => sockets.delete(socket));
   });
+  await server.listen({ port: options.port, host: options.host });
   const renewal = setInterval(() => {
     openServerCertificate({ directory, nowMs: nowMs() })
       .then((renewed) => {
@@ -134,7 +135,6 @@ export async function startPage(options: PageOptions): Promise<Page> {
       .catch((error: Error) => log(`page: the certificate could not be renewed: ${error.message}`));
   }, CERTIFICATE_CHECK_MS).unref();
 
-  await server.listen({ port: options.port, host: options.host });
   const { port } = server.server.address() as AddressInfo;
   return {
     url: `https://localhost:${port}`,

@@ -35,10 +35,17 @@ export interface TestPage {
 }
 
 /** A page on a free port of this machine, with a data folder of its own. */
-export async function openTestPage(view = new MemoryHousehold()): Promise<TestPage> {
+export async function openTestPage(view = new MemoryHousehold(), nowMs = Date.now): Promise<TestPage> {
   const dataDir = mkdtempSync(join(tmpdir(), 'quietmeter-page-'));
   const logged: string[] = [];
-  const page = await startPage({ view, dataDir, port: 0, host: '127.0.0.1', log: (line) => void logged.push(line) });
+  const page = await startPage({
+    view,
+    dataDir,
+    port: 0,
+    host: '127.0.0.1',
+    nowMs,
+    log: (line) => void logged.push(line),
+  });
   return {
     view,
     page,

@@ -79,8 +79,8 @@ async function hash(password: string, salt: Buffer): Promise<v.InferOutput<typeo
 
 function derive(password: string, salt: Buffer, cost: typeof COST): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    // NFKC: the same letters typed on another keyboard are the same password.
-    scrypt(password.normalize('NFKC'), salt, HASH_BYTES, { ...cost, maxmem: MAX_MEMORY }, (error, key) =>
+    // NFKC: the same letters typed on another keyboard are the same password. Spaces around it come from copying.
+    scrypt(password.normalize('NFKC').trim(), salt, HASH_BYTES, { ...cost, maxmem: MAX_MEMORY }, (error, key) =>
       error ? reject(error) : resolve(key),
     );
   });

@@ -124,7 +124,7 @@ function tooMany(waitMs: number): string {
 }
 
 function faultOf(next: string, again: string): string | null {
-  if ([...next].length < MIN_PASSWORD_LETTERS)
+  if ([...next.trim()].length < MIN_PASSWORD_LETTERS)
     return `The new password needs at least ${MIN_PASSWORD_LETTERS} letters.`;
   if (next.length > MAX_PASSWORD_LETTERS) return `The new password may have at most ${MAX_PASSWORD_LETTERS} letters.`;
   if (next !== again) return 'The two new passwords differ.';

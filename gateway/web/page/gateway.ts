@@ -4,8 +4,8 @@
  */
 import type { LiveEvent, StatusEvent } from '../live-events.ts';
 
-/** The gateway says something at least every 5 s: after so long without it the line is dead. */
-const SILENT_MS = 16_000;
+/** The gateway says something at least every 2 s: after so long without it the line is dead. */
+const SILENT_MS = 8_000;
 const RETRY_FIRST_MS = 1_000;
 const RETRY_MOST_MS = 10_000;
 

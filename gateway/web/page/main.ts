@@ -16,7 +16,7 @@ import { setUpReports, showReports } from './reports.ts';
 const MINUTE_MS = 60_000;
 const SLOT_MS = 900_000;
 /** However fast household time runs, the day is not read more often. */
-const RELOAD_EVERY_MS = 3_000;
+const RELOAD_EVERY_MS = 2_000;
 const CSV_DAYS = 365;
 
 const chart = new DayChart();
@@ -121,7 +121,7 @@ listen({
     setClock(value.nowMs);
     situation.warnings = value.warnings;
     now.set(value);
-    showRegisters(value);
+    showRegisters(value, value.nowMs);
     showNotices(situation);
   },
   status(status) {

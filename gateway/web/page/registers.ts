@@ -1,12 +1,14 @@
 /** The registers table: made once, then only its numbers change. */
 import type { LivePoint } from '../household-view.ts';
 import { byId, html, setText } from './dom.ts';
-import { formatNumber } from './format.ts';
+import { formatMoment, formatNumber } from './format.ts';
 import { REGISTERS } from './obis.ts';
 
 let cells: HTMLElement[] | null = null;
 
-export function showRegisters(point: LivePoint): void {
+/** `nowMs` is household time: registers of another day say so. */
+export function showRegisters(point: LivePoint, nowMs: number): void {
+  setText(byId('registers-at'), `Measured ${formatMoment(point.unixMs, nowMs)}.`);
   cells ??= make();
   REGISTERS.forEach(({ read, digits, unit }, index) => {
     setText(cells![index], `${formatNumber(read(point), digits)}${unit && ` ${unit}`}`);

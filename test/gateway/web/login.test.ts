@@ -28,6 +28,7 @@ test('a password is kept as a salted scrypt hash, and only the right one matches
   const { password, first } = await Password.open(path);
   t.regex(first!, /^([2-9a-hjkmnp-z]{4}-){3}[2-9a-hjkmnp-z]{4}$/);
   t.true(await password.matches(first!));
+  t.true(await password.matches(` ${first}\n`), 'as copied from a terminal');
   t.false(await password.matches(first!.toUpperCase()));
   t.false(await password.matches(''));
   const stored = JSON.parse(readFileSync(path, 'utf8'));
