@@ -60,8 +60,9 @@ export async function setUpTpm(stateDir: string, { ca }: { ca: string }): Promis
     const { stdout, stderr, message } = error as { stdout?: string; stderr?: string; message: string };
     throw new SoftwareTpmError(`swtpm_setup failed: ${tail(stdout, stderr) || message}`);
   }
-  await rm(stateDir, { recursive: true, force: true });
-  await rename(fresh, stateDir);
+  await mkdir(stateDir, { recursive: true, mode: 0o700 });
+  await rename(join(fresh, STATE_FILE), join(stateDir, STATE_FILE));
+  await rm(fresh, { recursive: true, force: true });
 }
 
 /** Many at once, as many at a time as there are cores. The first one alone: it makes the authority. */
@@ -93,22 +94,20 @@ export async function cloneTpm(stateDir: string, newDir: string): Promise<void> 
 }
 
 /**
- * Starts swtpm on the state in `stateDir` and waits until it answers. A swtpm that an earlier run left there is ended
+ * Starts swtpm on the state in `directory` and waits until it answers. A swtpm that an earlier run left there is ended
  * first. It does not outlive this process, unless that is killed.
  * @param port fixed port for commands (port + 1 must be free too), to come back where it was; otherwise a free pair
  */
-export async function startTpm(stateDir: string, { port }: { port?: number } = {}): Promise<RunningTpm> {
+export async function startTpm(directory: string, { port }: { port?: number } = {}): Promise<RunningTpm> {
+  const stateDir = resolve(directory);
   if (!existsSync(join(stateDir, STATE_FILE))) throw new SoftwareTpmError(`${stateDir} holds no TPM: set one up first`);
   await endLeftover(stateDir);
   let failure = '';
   for (let attempt = 0; attempt < 10; attempt++) {
     const at = port ?? (await freePair());
     const child = await spawnTpm(stateDir, at);
-    const { error } = await answers(child, at + 1);
-    if (!error) {
-      await writeFile(join(stateDir, PID_FILE), `${child.pid}\n`);
-      return running(child, at);
-    }
+    const { error } = await answers(child, stateDir, at + 1);
+    if (!error) return running(child, at);
     child.kill('SIGKILL');
     failure = error;
     if (port !== undefined || !/address already in use|bind|listen/i.test(error)) break; // else: lost a race for the port
@@ -135,6 +134,7 @@ async function spawnTpm(stateDir: string, port: number): Promise<ChildProcess> {
       ['--server', `type=tcp,port=${port},bindaddr=127.0.0.1,disconnect`],
       ['--ctrl', `type=tcp,port=${port + 1},bindaddr=127.0.0.1`],
       ['--flags', 'not-need-init,startup-clear'],
+      ['--pid', `file=${join(stateDir, PID_FILE)}`],
     ].flat(),
     { stdio: ['ignore', 'ignore', 'pipe'] },
   );
@@ -167,8 +167,11 @@ function running(child: ChildProcess, port: number): RunningTpm {
 /** CMD_GET_CAPABILITY of swtpm's control channel (swtpm, tpm_ioctl.h): answered as soon as the TPM works. */
 const GET_CAPABILITY = Buffer.of(0, 0, 0, 1);
 
-/** Asks on the control channel until it answers; `error` says why it never will. */
-async function answers(child: ChildProcess, controlPort: number): Promise<{ error?: string }> {
+/**
+ * Waits until it has its ports, when it writes its pid (before that, another swtpm may be answering there), and answers on
+ * the control channel. `error` says why it never will.
+ */
+async function answers(child: ChildProcess, stateDir: string, controlPort: number): Promise<{ error?: string }> {
   let stderr = '';
   child.stderr!.setEncoding('utf8').on('data', (text) => {
     stderr = (stderr + text).slice(-2000);
@@ -180,7 +183,7 @@ async function answers(child: ChildProcess, controlPort: number): Promise<{ erro
       await sleep(20); // its last words
       return { error: tail(stderr) || `ended with ${child.exitCode ?? child.signalCode}` };
     }
-    if (await asks(controlPort)) return {};
+    if ((await readPid(stateDir)) === child.pid && (await asks(controlPort))) return {};
     await sleep(5);
   }
   return { error: `no answer within 10 s. ${tail(stderr)}` };
@@ -214,18 +217,22 @@ const isFree = (port: number): Promise<boolean> =>
     server.listen(port, '127.0.0.1', () => server.close(() => done(true)));
   });
 
+/** 0 where there is none. */
+const readPid = async (stateDir: string): Promise<number> =>
+  Number(await readFile(join(stateDir, PID_FILE), 'utf8').catch(() => 0));
+
 /** Ends the swtpm that a killed run left on this state; it would keep it locked. */
 async function endLeftover(stateDir: string): Promise<void> {
-  const pid = Number(await readFile(join(stateDir, PID_FILE), 'utf8').catch(() => ''));
-  if (!(pid > 1)) return;
+  const pid = await readPid(stateDir);
   const serves = async (): Promise<boolean> => {
     const commandLine = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
-    return commandLine.includes(`dir=${stateDir}\0`); // the number may be somebody else's by now
+    return commandLine.includes(`\0dir=${stateDir}\0`); // the number may be somebody else's by now
   };
   for (let attempt = 0; (await serves()) && attempt < 100; attempt++) {
     process.kill(pid, attempt < 50 ? 'SIGTERM' : 'SIGKILL');
     await sleep(20);
   }
+  await rm(join(stateDir, PID_FILE), { force: true });
 }
 
 /** Writes the authority's configuration; its keys and certificates are swtpm_localca's to make. */
