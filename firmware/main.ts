@@ -19,8 +19,8 @@ import { EnergyRegisters } from './metering/registers.ts';
 import { ReversedClamp } from './metering/reversed-clamp.ts';
 import { Journal } from './wallet/journal.ts';
 
-/** First 16 hex digits of the bundle's SHA-256, taken with this text in its place and put here by the build. */
-const FIRMWARE_DIGEST = '__FIRMWARE_DIGEST__';
+/** First 16 hex digits of the bundle's SHA-256, taken with this text here and put in its place by the build. */
+const FIRMWARE_DIGEST = '%FIRMWAREDIGEST%';
 
 const storage = require('Storage');
 const calibrationFile = storage.readJSON('calibration', true);
