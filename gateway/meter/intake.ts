@@ -113,8 +113,11 @@ export class MeterIntake {
     if (!this.#identified) return 1;
     return Math.max(0, this.hello!.newestRecord + 1 - this.#nextNumber());
   }
-  get lastLive(): Live | null {
-    return this.#lastLive;
+  /** The registers that the meter said last; null where it never spoke. */
+  get registers(): { importMwh: number; exportMwh: number } | null {
+    const [live, record] = [this.#lastLive, this.#lastRecord];
+    const last = live !== null && (record === null || isLater(live, record)) ? live : record;
+    return last === null ? null : { importMwh: last.importMwh, exportMwh: last.exportMwh };
   }
 
   /** The line was opened (again): whoever is at its end must say who it is. */

@@ -105,6 +105,10 @@ export class MeterLink {
   get missingRecords(): number {
     return this.#intake.missingRecords;
   }
+  /** The registers that the meter said last; null where it never spoke. */
+  get registers(): { importMwh: number; exportMwh: number } | null {
+    return this.#intake.registers;
+  }
   /** What a person should look at, in words. */
   get alarms(): string[] {
     return [...this.#intake.alarms].map((alarm) => ALARMS[alarm]);
