@@ -31,50 +31,59 @@ export interface Connection {
 }
 
 export function connectToBroker(access: BrokerAccess, messages: Messages): Connection {
-  const client: MqttClient = mqtt.connect(access.url, {
-    protocolVersion: 4,
-    clientId: messages.role,
-    clean: true,
-    resubscribe: false,
-    reconnectPeriod: RECONNECT_MS,
-    connectTimeout: CONNECT_TIMEOUT_MS,
-    keepalive: KEEPALIVE_S,
+  const files = {
     ca: readFileSync(access.caFile),
     cert: readFileSync(access.certFile),
     key: readFileSync(access.keyFile),
-    ...TLS_ONLY_1_3,
-  });
-  let subscribed = false;
-
-  client.on('connect', () => {
-    // without it a small message waits for the acknowledgement of the one before: 64 ms instead of 3
-    (client.stream as Socket).setNoDelay(true);
-    client.subscribe(messages.subscribe, { qos: 1 }, (error, granted) => {
-      const refused = granted?.find(({ qos }) => qos > 2);
-      if (error || refused) {
-        console.error(`${messages.role}: the broker refused a subscription${refused ? ` to ${refused.topic}` : ''}`);
-        return;
-      }
-      subscribed = true;
-      messages.onConnected();
-    });
-  });
-  client.on('close', () => {
-    if (subscribed) console.error(`${messages.role}: connection to the broker lost`);
-    subscribed = false;
-  });
-  // the reason stands in the error; the client tries again by itself
-  let lastError = '';
-  client.on('error', ({ message }) => {
-    if (message !== lastError) console.error(`${messages.role}: broker: ${message}`);
-    lastError = message;
-  });
-  client.handleMessage = (packet, done) => {
-    const payload = typeof packet.payload === 'string' ? Buffer.from(packet.payload) : packet.payload;
-    const wait = messages.onMessage(packet.topic, payload);
-    if (wait) wait.then(() => done(), done);
-    else done();
   };
+  let client: MqttClient;
+  let subscribed = false;
+  let closed = false;
+  let reconnect: NodeJS.Timeout | undefined;
+  let lastError = '';
+  const complain = (problem: string): void => {
+    // once, not at every attempt
+    if (problem !== lastError) console.error(`${messages.role}: broker: ${problem}`);
+    lastError = problem;
+  };
+
+  // a client of its own for every connection: mqtt.js would go on with what was under way on the one before
+  const connect = (): void => {
+    client = mqtt.connect(access.url, {
+      protocolVersion: 4,
+      clientId: messages.role,
+      clean: true,
+      reconnectPeriod: 0,
+      connectTimeout: CONNECT_TIMEOUT_MS,
+      keepalive: KEEPALIVE_S,
+      ...files,
+      ...TLS_ONLY_1_3,
+    });
+    client.on('connect', () => {
+      // without it a small message waits for the acknowledgement of the one before: 64 ms instead of 3
+      (client.stream as Socket).setNoDelay(true);
+      client.subscribe(messages.subscribe, { qos: 1 }, (error) => {
+        if (error) return complain(`subscription: ${error.message}`);
+        subscribed = true;
+        lastError = '';
+        messages.onConnected();
+      });
+    });
+    client.on('error', ({ message }) => complain(message));
+    client.once('close', () => {
+      if (subscribed) complain('connection lost');
+      subscribed = false;
+      client.end(true);
+      if (!closed) reconnect = setTimeout(connect, RECONNECT_MS);
+    });
+    client.handleMessage = (packet, done) => {
+      const payload = typeof packet.payload === 'string' ? Buffer.from(packet.payload) : packet.payload;
+      const wait = messages.onMessage(packet.topic, payload);
+      if (wait) wait.then(() => done(), done);
+      else done();
+    };
+  };
+  connect();
 
   return {
     get connected() {
@@ -84,6 +93,8 @@ export function connectToBroker(access: BrokerAccess, messages: Messages): Conne
       if (subscribed) client.publish(topic, payload as Buffer, { qos: 1 }, () => {});
     },
     async close() {
+      closed = true;
+      clearTimeout(reconnect);
       await client.endAsync(true);
     },
   };

@@ -68,45 +68,20 @@ export class TestHousehold {
   }
 }
 
-/** A gateway's connection: sends until everything is answered, on a new address after each break. */
+/** A gateway's connection: sends until everything is answered, by a new client on a new address after each break. */
 export class TestGateway {
-  readonly #client: MqttClient;
+  readonly #access: { url: string; ca: Buffer };
   readonly #waiting = new Map<string, { area: string; bytes: Uint8Array; done: (answer: Acknowledgement) => void }>();
-  address = '';
+  readonly #listeners: ((topic: string, payload: Buffer) => void)[] = [];
+  #client!: MqttClient;
   #subscribed = false;
+  #closed = false;
+  address = '';
   disconnects = 0;
 
-  constructor(access: { url: string; caFile: string }) {
-    const options: mqtt.IClientOptions = {
-      protocolVersion: 4,
-      clean: true,
-      resubscribe: false,
-      reconnectPeriod: 50,
-      ca: readFileSync(access.caFile),
-      clientId: this.#newAddress(),
-    };
-    this.#client = mqtt.connect(access.url, options);
-    this.#client.on('connect', () => {
-      (this.#client.stream as Socket).setNoDelay(true);
-      this.#client.subscribe([TOPICS.answer(this.address), TOPICS.listening], { qos: 1 }, (error) => {
-        if (error) return;
-        this.#subscribed = true;
-        this.#sendAll();
-      });
-    });
-    this.#client.on('close', () => {
-      if (this.#subscribed) this.disconnects++;
-      this.#subscribed = false;
-      this.#client.options.clientId = this.#newAddress();
-    });
-    this.#client.on('error', () => {});
-    this.#client.on('message', (topic, payload) => {
-      if (topic === TOPICS.listening) return this.#sendAll();
-      const answer = decodeAcknowledgement(payload);
-      const name = Buffer.from(answer.digest).toString('hex');
-      this.#waiting.get(name)?.done(answer);
-      this.#waiting.delete(name);
-    });
+  constructor({ url, caFile }: { url: string; caFile: string }) {
+    this.#access = { url, ca: readFileSync(caFile) };
+    this.#connect();
   }
 
   /** Resolves with the collector's answer, however often broker and collector are killed before. */
@@ -121,27 +96,60 @@ export class TestGateway {
   publish(topic: string, payload: Uint8Array, options: mqtt.IClientPublishOptions = { qos: 1 }): void {
     this.#client.publish(topic, payload as Buffer, options, () => {});
   }
+  /** The quality that was granted; 128 where it was refused. */
   subscribe(topic: string): Promise<number> {
     return new Promise((done) =>
       this.#client.subscribe(topic, { qos: 1 }, (error, granted) => done(error ? 128 : granted![0].qos)),
     );
   }
   onMessage(listener: (topic: string, payload: Buffer) => void): void {
-    this.#client.on('message', listener);
+    this.#listeners.push(listener);
   }
   get connected(): boolean {
     return this.#subscribed;
   }
   async close(): Promise<void> {
+    this.#closed = true;
     await this.#client.endAsync(true);
   }
 
+  #connect(): void {
+    this.address = randomBytes(ADDRESS_BYTES).toString('hex');
+    const client = mqtt.connect(this.#access.url, {
+      protocolVersion: 4,
+      clean: true,
+      reconnectPeriod: 0,
+      ca: this.#access.ca,
+      clientId: this.address,
+    });
+    this.#client = client;
+    client.on('connect', () => {
+      (client.stream as Socket).setNoDelay(true);
+      client.subscribe([TOPICS.answer(this.address), TOPICS.listening], { qos: 1 }, (error) => {
+        if (error) return;
+        this.#subscribed = true;
+        this.#sendAll();
+      });
+    });
+    client.once('close', () => {
+      if (this.#subscribed) this.disconnects++;
+      this.#subscribed = false;
+      client.end(true);
+      if (!this.#closed) setTimeout(() => this.#connect(), 50);
+    });
+    client.on('error', () => {});
+    client.on('message', (topic, payload) => {
+      for (const listener of this.#listeners) listener(topic, payload);
+      if (topic === TOPICS.listening) return this.#sendAll();
+      if (topic !== TOPICS.answer(this.address)) return;
+      const answer = decodeAcknowledgement(payload);
+      const name = Buffer.from(answer.digest).toString('hex');
+      this.#waiting.get(name)?.done(answer);
+      this.#waiting.delete(name);
+    });
+  }
   #sendAll(): void {
     for (const { area, bytes } of this.#waiting.values()) this.publish(TOPICS.submit(area, this.address), bytes);
-  }
-  #newAddress(): string {
-    this.address = randomBytes(ADDRESS_BYTES).toString('hex');
-    return this.address;
   }
 }
 
@@ -157,6 +165,8 @@ export interface TestGrid {
   advance(toMs: number): Promise<void>;
 }
 
+export const mainOf = (party: string): string => join(import.meta.dirname, `../../operator/${party}/main.ts`);
+
 /** Parties that a test started, whatever becomes of it, are ended with it. */
 export async function startGrid(
   t: ExecutionContext,
@@ -169,7 +179,7 @@ export async function startGrid(
   const party = (name: 'broker' | 'collector' | 'provider'): Party =>
     new Party({
       name,
-      main: join(import.meta.dirname, `../../operator/${name}/main.ts`),
+      main: mainOf(name),
       configPath: side.configs[name],
       logPath: join(directory, `${name}.log`),
     });
