@@ -3,7 +3,7 @@ export interface Firmware {
   code: string;
   /** Source map, JSON. */
   map: string;
-  /** SHA-256 of `code`, hex. */
+  /** SHA-256 of the code before its first 16 digits were put into it, hex. */
   digest: string;
 }
 /** Builds the firmware in memory; kept for the life of the process, by entry file. */

@@ -13,6 +13,9 @@ const STORAGE_BYTES = 896 * 1024;
 /** A file has to fit twice while it is replaced. */
 const LIMIT_BYTES = STORAGE_BYTES / 2;
 
+/** Stands in firmware/main.ts where the bundle's own digest is to be; the digest is taken while this is still there. */
+const _DIGEST_MARK = '%FIRMWAREDIGEST%';
+
 /** @type {Map<string, Promise<import('./build.d.mts').Firmware>>} */
 const built = new Map();
 

@@ -1,4 +1,4 @@
-import { minify } from '@swc/core';
+import { type JsMinifyOptions, minify } from '@swc/core';
 import test from 'ava';
 import { VirtualBoard } from '../../bench/board/virtual-board.ts';
 import { END, espruinoBinary, MARK, runEspruino } from '../../bench/espruino/process.ts';
@@ -68,7 +68,7 @@ onReal(`real Espruino (${binary ?? 'not on the PATH'}), many in a program withou
     );
     const program = `${parts.join('\n')}\nprint(${JSON.stringify(MARK + END)});\n`;
     // as rollup.config.mjs shortens the bundle
-    const options = { compress: false, mangle: false, module: false, format: { comments: false } };
+    const options: JsMinifyOptions = { compress: false, mangle: false, module: false, format: { comments: false } };
     const lines = await runEspruino((await minify(program, options)).code, { timeoutMs: 20_000 });
     for (const [i, c] of group.entries()) {
       const own = lines.filter((line) => line.startsWith(`${i}:`)).map((line) => line.slice(`${i}:`.length));

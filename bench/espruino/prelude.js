@@ -1,0 +1,247 @@
+// Put in front of the unchanged bundle on real Espruino for Linux, this makes the interpreter believe it is on the
+// ESP32: clock, timers, ADC, serial port to the gateway, raw flash and Storage are replaced; the language and everything
+// else (E, typed arrays, btoa …) are the real ones. What leaves the board is printed as marked lines (run.ts reads them).
+// Espruino's dialect, and assignments on `global`: a plain `getTime = …` is an error.
+var $ = {
+  nowMs: 0,
+  offsetMs: 0,
+  timers: [],
+  nextTimer: 1,
+  dead: false,
+  listeners: [],
+  written: '',
+  operations: 0,
+  armed: null,
+  realTimeout: setTimeout,
+  realMemory: process.memory,
+  say: (kind, text) => {
+    print(`\x02${kind}${text}`);
+  },
+};
+
+// --- power
+$.need = () => {
+  if ($.dead) throw 'power failed';
+};
+$.fail = () => {
+  $.dead = true;
+  throw 'power failed';
+};
+$.noise = () => {
+  // xorshift, the same torn bits for the same seed
+  $.seed ^= $.seed << 13;
+  $.seed ^= $.seed >>> 17;
+  $.seed ^= $.seed << 5;
+  return $.seed & 255;
+};
+
+// --- time
+global.getTime = () => Math.floor(($.nowMs + $.offsetMs) * 1000) / 1000000;
+global.setTime = (s) => {
+  $.offsetMs = s * 1000 - $.nowMs;
+};
+$.addTimer = (f, ms, repeat) => {
+  $.need();
+  if (!(ms >= 1)) ms = 1;
+  $.timers.push({ id: $.nextTimer, due: $.nowMs + ms, every: repeat ? ms : 0, f: f });
+  return $.nextTimer++;
+};
+global.setTimeout = (f, ms) => $.addTimer(f, ms, false);
+global.setInterval = (f, ms) => $.addTimer(f, ms, true);
+global.clearTimeout = global.clearInterval = (id) => {
+  $.timers = $.timers.filter((t) => t.id !== id);
+};
+global.changeInterval = (id, ms) => {
+  $.timers.forEach((t) => {
+    if (t.id === id) {
+      t.every = ms;
+      t.due = $.nowMs + ms;
+    }
+  });
+};
+$.guarded = (f, a) => {
+  try {
+    f(a);
+  } catch (e) {
+    if (!$.dead) $.say('X', e + (e?.stack ? ` ${btoa(e.stack)}` : ''));
+  }
+};
+$.advance = (toMs) => {
+  while (!$.dead) {
+    let next;
+    $.timers.forEach((t) => {
+      if (!next || t.due < next.due) next = t;
+    });
+    if (!next || next.due > toMs) break;
+    if ($.nowMs < next.due) $.nowMs = next.due;
+    $.guarded(next.f);
+    if (next.every) next.due += next.every;
+    else clearTimeout(next.id);
+    $.flush(false);
+  }
+  if ($.nowMs < toMs) $.nowMs = toMs;
+};
+
+// --- ADC: codes of one or more whole cycles, voltage and current; no noise
+global.analogRead = (pin) => {
+  const wave = pin === $.pinCurrent ? $.current : $.voltage;
+  const code = wave[(($.nowMs * $.pointsPerMs) | 0) % wave.length];
+  $.nowMs += $.sampleMs;
+  return code / 4096;
+};
+global.digitalWrite = global.digitalPulse = global.pinMode = () => {};
+global.digitalRead = () => 0;
+global.peek32 = () => $.noise() | ($.noise() << 8) | ($.noise() << 16);
+global.getSerial = () => $.serialNumber;
+
+// --- serial ports
+$.port = () => ({ setup: () => {}, on: () => {}, write: () => {}, flush: () => {}, removeAllListeners: () => {} });
+$.gateway = $.port();
+$.gateway.on = (event, f) => {
+  if (event === 'data') $.listeners.push(f);
+};
+$.gateway.write = (data) => {
+  $.need();
+  $.written += E.toString(data);
+};
+$.gateway.print = $.gateway.write;
+/** A port of the chip cannot be replaced, but its methods can. */
+$.attach = (port, methods) => {
+  Object.keys(methods).forEach((name) => {
+    port[name] = methods[name];
+  });
+};
+$.flush = (all) => {
+  if ($.written.length && (all || $.written.length > 900)) {
+    $.say('S', btoa($.written));
+    $.written = '';
+  }
+};
+$.receive = (base64) => {
+  const text = atob(base64);
+  for (let i = 0; i < text.length && !$.dead; i += 48) {
+    $.listeners.forEach((f) => {
+      $.guarded(f, text.substr(i, 48));
+    });
+  }
+};
+
+// --- flash: an image in RAM, pages of 4 kB, whole words, bits only clear
+$.at = (address, length) => {
+  if (address < $.base || address + length > $.base + $.image.length)
+    throw new Error(`no flash for this board at ${address}`);
+  return address - $.base;
+};
+$.fails = () => {
+  $.need();
+  $.operations++;
+  return $.armed && $.armed.after-- === 0;
+};
+$.writeWords = (bytes, address) => {
+  const at = $.at(address, bytes.length);
+  const image = $.image;
+  let i;
+  if (!$.fails()) {
+    for (i = 0; i < bytes.length; i++) image[at + i] &= bytes[i];
+    return;
+  }
+  const whole = $.armed.kind === 'nothing' ? 0 : Math.min(bytes.length, $.armed.words * 4);
+  for (i = 0; i < whole; i++) image[at + i] &= bytes[i];
+  if ($.armed.kind === 'torn') for (; i < whole + 4 && i < bytes.length; i++) image[at + i] &= bytes[i] | $.noise();
+  $.fail();
+};
+Modules.addCached('Flash', () => {
+  exports.getPage = (address) => ({ addr: address - (address % $.pageLength), length: $.pageLength });
+  exports.getFree = () => [];
+  exports.erasePage = (address) => {
+    const start = $.at(address - (address % $.pageLength), $.pageLength);
+    if (!$.fails()) {
+      $.image.fill(255, start, start + $.pageLength);
+      $.nowMs += $.eraseMs;
+      return;
+    }
+    const done = $.armed.kind === 'nothing' ? 0 : Math.min($.pageLength, $.armed.words * 4);
+    if (done) $.image.fill(255, start, start + done);
+    if ($.armed.kind === 'torn') for (let i = start + done; i < start + $.pageLength; i++) $.image[i] = $.noise();
+    $.fail();
+  };
+  exports.read = (length, address) => {
+    $.need();
+    if (length <= 0) return undefined;
+    return new Uint8Array(new Uint8Array($.image.buffer, $.at(address, length), length));
+  };
+  exports.write = (data, address) => {
+    const bytes = E.toUint8Array(data);
+    const n = bytes.length;
+    const head = Math.min((4 - (address & 3)) & 3, n);
+    const tail = (n - head) & 3;
+    const merge = (from, to) => {
+      const start = (address + from) & ~3;
+      const word = new Uint8Array(new Uint8Array($.image.buffer, $.at(start, 4), 4));
+      for (let i = from; i < to; i++) word[address + i - start] = bytes[i];
+      $.writeWords(word, start);
+    };
+    if (head) merge(0, head);
+    if (n - head - tail) $.writeWords(bytes.subarray(head, n - tail), address + head);
+    if (tail) merge(n - tail, n);
+  };
+});
+$.dumpFlash = () => {
+  for (let page = 0; page < $.image.length; page += $.pageLength) {
+    const bytes = new Uint8Array($.image.buffer, page, $.pageLength);
+    // each page, unless erased
+    if (E.sum(bytes) !== 255 * $.pageLength) $.say('F', `${page} ${btoa(E.toString(bytes))}`);
+  }
+};
+
+// --- Storage: files handed in
+Modules.addCached('Storage', () => {
+  exports.read = (name, offset, length) => {
+    const text = $.files[name];
+    if (text === undefined) return undefined;
+    return length ? text.substr(offset, length) : text.substr(offset || 0);
+  };
+  exports.readJSON = (name, noExceptions) => {
+    if ($.files[name] === undefined) return undefined;
+    try {
+      return JSON.parse($.files[name]);
+    } catch (e) {
+      if (noExceptions) return undefined;
+      throw e;
+    }
+  };
+  exports.list = () => Object.keys($.files);
+});
+
+// --- the run: `setup` before the bundle, `go` after it (from a real timer, in case the bundle's top level throws)
+$.setup = (o) => {
+  Object.keys(o).forEach((name) => {
+    $[name] = o[name];
+  });
+  $.image = new Uint8Array($.flashLength);
+  $.image.fill(255);
+};
+$.page = (offset, base64) => {
+  $.image.set(E.toUint8Array(atob(base64)), offset);
+};
+$.wave = (o) => {
+  $.pointsPerMs = o.pointsPerMs;
+  $.voltage = new Uint16Array(o.voltage);
+  $.current = new Uint16Array(o.current);
+};
+$.go = (steps) => {
+  $.say('M', `${$.usedBefore} ${$.usedLoaded} ${$.realMemory().usage}`);
+  for (let i = 0; i < steps.length && !$.dead; i++) {
+    if (steps[i].wave) $.wave(steps[i].wave);
+    if (steps[i].receive) $.receive(steps[i].receive);
+    if (steps[i].arm) $.armed = steps[i].arm;
+    if (steps[i].toMs !== undefined) $.advance(steps[i].toMs);
+    $.flush(true);
+    $.say('T', `${i} ${$.operations}`);
+  }
+  $.flush(true);
+  $.say('M', `${$.usedBefore} ${$.usedLoaded} ${$.realMemory().usage}`);
+  $.dumpFlash();
+  $.say('D', $.dead ? 1 : 0);
+  $.say('END', '');
+};

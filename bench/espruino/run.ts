@@ -1,0 +1,178 @@
+import { readFileSync } from 'node:fs';
+import { ERASE_TYPICAL_MS, JOURNAL_REGION } from '../../hardware/flash.ts';
+import { PIN_CURRENT, UART_GATEWAY, UART_MODEM } from '../../hardware/pins.ts';
+import { type AdcChip, createAdcModel, type MainsWave } from '../board/adc-model.ts';
+import type { PowerCut } from '../board/virtual-board.ts';
+import { MARK, runEspruino } from './process.ts';
+
+const prelude = readFileSync(new URL('prelude.js', import.meta.url), 'latin1');
+
+/** What happens to the board, in order. Times are ms since power-on. */
+export interface Step {
+  /** What the sensors see from now on. */
+  mains?: MainsWave;
+  /** Bytes from the gateway. */
+  receive?: Uint8Array;
+  /** Power will fail in the flash operation after so many more. */
+  arm?: PowerCut & { afterFlashOperations: number };
+  /** Then the board runs up to here. */
+  toMs?: number;
+}
+
+export interface EspruinoOptions {
+  /** The firmware, as `buildFirmware` returns it; it is run unchanged. */
+  bundle: string;
+  steps: Step[];
+  /** Of the torn bits, and of the chip's number. */
+  seed?: number;
+  /** What is connected to the ADC, here without its noise and jitter; without it, codes stand at half of the range. */
+  chip?: AdcChip;
+  /** The journal's region as an earlier run left it; erased where there is none. */
+  flash?: Uint8Array;
+  storage?: Record<string, string>;
+  /** Armed from the first operation of the start on. */
+  cutAtStart?: PowerCut & { afterFlashOperations: number };
+  timeoutMs?: number;
+}
+
+export interface EspruinoRun {
+  /** What the firmware wrote to the gateway, for each step (the start's output is in the first one). */
+  serial: Uint8Array[];
+  flash: Uint8Array;
+  flashOperations: number;
+  /** Did power fail? Then the steps after it were not taken. */
+  cut: boolean;
+  /** Console, and exceptions nobody caught. */
+  output: string[];
+  /** Variables in use: before the bundle, after its top level has run, after the last step. */
+  variables: { before: number; loaded: number; end: number };
+}
+
+const REGION_BYTES = JOURNAL_REGION.pageBytes * JOURNAL_REGION.pageCount;
+/** Points of the wave that the interpreter steps through. */
+const POINTS = 400;
+const SAMPLE_MS = 0.08;
+
+/** The same bundle behind a prelude on real Espruino for Linux. Throws where there is none: ask `espruinoBinary()` first. */
+export async function runOnEspruino(options: EspruinoOptions): Promise<EspruinoRun> {
+  const lines = await runEspruino(programOf(options), { timeoutMs: options.timeoutMs ?? 120_000 });
+  const run: EspruinoRun = {
+    serial: [],
+    flash: new Uint8Array(REGION_BYTES).fill(0xff),
+    flashOperations: 0,
+    cut: false,
+    output: [],
+    variables: { before: 0, loaded: 0, end: 0 },
+  };
+  let written: Uint8Array[] = [];
+  let ended = false;
+  for (const line of lines) {
+    const text = line.slice(1);
+    switch (line[0]) {
+      case 'S':
+        written.push(Buffer.from(text, 'base64'));
+        break;
+      case 'T':
+        run.serial.push(Buffer.concat(written));
+        written = [];
+        run.flashOperations = Number(text.split(' ')[1]);
+        break;
+      case 'F': {
+        const [offset, page] = text.split(' ');
+        run.flash.set(Buffer.from(page, 'base64'), Number(offset));
+        break;
+      }
+      case 'M': {
+        const [before, loaded, end] = text.split(' ').map(Number);
+        run.variables = { before, loaded, end };
+        break;
+      }
+      case 'X': {
+        const [what, stack] = text.split(/ (?=\S+$)/);
+        run.output.push(`Uncaught ${what} ${stack ? Buffer.from(stack, 'base64').toString('latin1') : ''}`.trim());
+        break;
+      }
+      case 'D':
+        run.cut = text === '1';
+        ended = true;
+        break;
+      case 'P':
+        run.output.push(text);
+        break;
+      default:
+        run.output.push(line); // an exception of the top level, in the interpreter's words
+    }
+  }
+  if (!ended) throw new Error(`espruino stopped before the last step: ${run.output.join(' | ')}`);
+  if (written.length) run.serial.push(Buffer.concat(written));
+  return run;
+}
+
+/** Prelude, facts, the bundle as it is, steps. */
+function programOf(options: EspruinoOptions): string {
+  const { bundle, steps, seed = 1, flash, storage = {}, cutAtStart } = options;
+  const facts = {
+    pinCurrent: PIN_CURRENT,
+    base: JOURNAL_REGION.address,
+    pageLength: JOURNAL_REGION.pageBytes,
+    flashLength: REGION_BYTES,
+    eraseMs: ERASE_TYPICAL_MS,
+    sampleMs: SAMPLE_MS,
+    pointsPerMs: POINTS / 20,
+    voltage: [2048],
+    current: [2048],
+    files: storage,
+    serialNumber: (0xf0000000 + (seed & 0xffffff)).toString(16).replace(/^(.{8}).*/, '$1-0001'),
+    seed: seed | 0 || 1,
+    armed: cutAtStart ? armOf(cutAtStart) : null,
+  };
+  const pages = [];
+  if (flash) {
+    for (let at = 0; at < REGION_BYTES; at += JOURNAL_REGION.pageBytes) {
+      const page = flash.subarray(at, at + JOURNAL_REGION.pageBytes);
+      if (page.some((byte) => byte !== 0xff)) pages.push(`$.page(${at},"${Buffer.from(page).toString('base64')}");`);
+    }
+  }
+  const list = steps.map((step) => ({
+    ...(step.mains && { wave: codesOf(step.mains, options.chip) }),
+    ...(step.receive && { receive: Buffer.from(step.receive).toString('base64') }),
+    ...(step.arm && { arm: armOf(step.arm) }),
+    ...(step.toMs !== undefined && { toMs: step.toMs }),
+  }));
+  return [
+    prelude,
+    `$.setup(${JSON.stringify(facts)});`,
+    `$.attach(${UART_GATEWAY.port},$.gateway);$.attach(${UART_MODEM.port},$.port());`,
+    ...pages,
+    `$.steps=${JSON.stringify(list)};`,
+    // the console's own print stays for the marks; the firmware's goes out marked too
+    `$.print=print;$.say=function(kind,text){$.print(${JSON.stringify(MARK)}+kind+text)};`,
+    `global.print=function(){$.say("P",[].slice.call(arguments).join(" "))};`,
+    '$.realTimeout(function(){$.usedLoaded=$.realMemory().usage;$.go($.steps)},1);',
+    '$.usedBefore=$.realMemory().usage;',
+    bundle,
+    '',
+  ].join('\n');
+}
+
+const armOf = (cut: PowerCut & { afterFlashOperations: number }) => ({
+  after: cut.afterFlashOperations,
+  kind: cut.kind,
+  words: cut.kind === 'nothing' ? 0 : cut.words,
+});
+
+/** Codes along the wave as the chip reads them: its sensors, curve and INL, but neither noise nor jitter. */
+function codesOf(mains: MainsWave, chip: AdcChip | undefined) {
+  const pointsPerMs = (POINTS * mains.frequencyHz) / mains.cycles / 1000;
+  const codes = (channel: number) => {
+    if (!chip) return [2048];
+    const quiet = createAdcModel({ ...chip, noiseLsb: 0, jitterS: 0, lateShare: 0 }, 1);
+    quiet.setMains(mains.frequencyHz, mains.cycles, mains.voltageV, mains.currentA);
+    return Array.from({ length: POINTS }, (_, n) => {
+      const seconds = n / pointsPerMs / 1000;
+      quiet.sample(1 - channel, seconds); // what the multiplexer held before
+      return quiet.sample(channel, seconds);
+    });
+  };
+  return { pointsPerMs, voltage: codes(0), current: codes(1) };
+}
