@@ -31,6 +31,7 @@ async function run(): Promise<number> {
   for (const page of neighbourhood.pages) {
     console.log(`${page.name}: ${page.url}`);
     if (page.firstPassword) console.log(`  password, shown this once: ${page.firstPassword}`);
+    console.log(`  its certificate authority, SHA-256: ${page.authorityFingerprint}`);
   }
   console.log(
     `\nThe clock goes on at real speed. How to trust the page's certificate: ${neighbourhood.pages[0].url}/help`,

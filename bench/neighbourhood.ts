@@ -54,6 +54,7 @@ export interface PageAddress {
   name: string;
   url: string;
   firstPassword?: string;
+  authorityFingerprint?: string;
 }
 
 export class Neighbourhood {
@@ -131,7 +132,8 @@ export class Neighbourhood {
         writeFileSync(configPath, `${JSON.stringify(config, null, 2)}\n`, { mode: 0o600 });
         const gateway = party(`gateway:${spec.id}`, 'gateway/main.ts', configPath);
         const ready: ReadyMessage = await gateway.start();
-        if (ready.url) pages.push({ name: spec.name, url: ready.url, firstPassword: ready.firstPassword });
+        const { url, firstPassword, authorityFingerprint } = ready;
+        if (url) pages.push({ name: spec.name, url, firstPassword, authorityFingerprint });
         const { pseudonym, trouble } = (await gateway.ask('totals')) as GatewayTotals;
         if (!pseudonym) throw new Error(`gateway of ${spec.id}: its TPM gave no pseudonym key: ${trouble}`);
         pseudonyms.push({ publicKey: Buffer.from(pseudonym, 'hex'), area: scenario.area });

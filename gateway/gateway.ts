@@ -58,7 +58,7 @@ export class Gateway {
   readonly #log: (line: string) => void;
 
   /** Nothing but a port that is taken keeps it from starting: TPM, meter and grid may come later. */
-  async start(): Promise<{ url?: string; firstPassword?: string }> {
+  async start(): Promise<{ url?: string; firstPassword?: string; authorityFingerprint?: string }> {
     await this.identity.open().catch((error: Error) => this.#log(`TPM: ${error.message}`));
     this.link.start();
     this.uplink.start();
@@ -66,8 +66,8 @@ export class Gateway {
     if (web === null) return {};
     const { startPage } = await import('./web/server.ts'); // a gateway without a page needs none of it
     this.#page = await startPage({ view: this.household, dataDir, ...web, log: this.#log });
-    const { url, firstPassword } = this.#page;
-    return { url, firstPassword };
+    const { url, firstPassword, authorityFingerprint } = this.#page;
+    return { url, firstPassword, authorityFingerprint };
   }
 
   /** How many things still have to reach the grid: reports, and records that are known to be in the meter only. */

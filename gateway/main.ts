@@ -28,10 +28,10 @@ try {
 }
 
 async function followSystemClock(gateway: Gateway): Promise<void> {
-  const { url, firstPassword } = await gateway.start();
+  const { url, firstPassword, authorityFingerprint } = await gateway.start();
   setInterval(() => gateway.link.tick(), TICK_MS);
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stop(gateway));
-  if (url) console.log(`page: ${url}`);
+  if (url) console.log(`page: ${url}\nits certificate authority, SHA-256: ${authorityFingerprint}`);
   if (firstPassword) console.log(`password, shown this once: ${firstPassword}`);
 }
 

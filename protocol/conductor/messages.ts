@@ -38,6 +38,8 @@ export interface ReadyMessage {
   url?: string;
   /** Made on the first start only; shown once on the terminal, never stored in clear or logged. */
   firstPassword?: string;
+  /** SHA-256 of the page's certificate authority, for people to compare with what their browser shows. */
+  authorityFingerprint?: string;
 }
 export interface SettledMessage {
   type: 'settled';
