@@ -103,7 +103,7 @@ export class TpmReader {
     if (found !== expected) this.fail(field, `is 0x${found.toString(16)}, not 0x${expected.toString(16)}`);
   }
   end(): void {
-    if (this.#at !== this.#bytes.length) this.fail('end', `comes ${this.#bytes.length - this.#at} bytes too late`);
+    if (this.#at !== this.#bytes.length) this.fail('end', `has ${this.#bytes.length - this.#at} bytes behind it`);
   }
   fail(field: string, problem: string): never {
     throw new TpmWireError(`${this.#structure}.${field}`, problem);
