@@ -20,8 +20,8 @@ import type { FaultEvent } from './scenario.ts';
 const PAST_THE_BOUNDARY_MS = 500;
 /** The first step after a meter's start, in which HELLO and TIME are exchanged. */
 const GREETING_MS = 200;
-/** Longer than the grace after which the collector closes a slot's batch. */
-const DRAIN_MS = 10 * 60_000;
+/** Longer than the grace after which the collector closes a slot's batch, and than a meter's longest patience. */
+const DRAIN_MS = 400_000;
 /** A kill falls this many ms of real time into a step, at most. */
 const KILL_WITHIN_MS = 25;
 
@@ -81,17 +81,19 @@ export class Conductor {
     }
   }
 
-  /** Everybody back on their feet, everything delivered, the last slot's batch closed. */
+  /** Everybody back on their feet, the houses off, everything delivered, the last slot's batch closed. */
   async drain(): Promise<void> {
     for (const event of this.#events.splice(0)) await event.act();
     this.#doomed.clear();
-    await this.#step(this.#nowMs + 1);
-    await this.#step(this.#nowMs + 1);
-    await this.#advanceOperators(this.#nowMs + DRAIN_MS);
+    await this.greet();
+    await this.#step(this.#nowMs + DRAIN_MS);
+    // what the meters sent in it is acknowledged only now
+    await this.greet();
   }
 
   /** Real speed from here on, until `signal` says stop. */
   async runLive(signal: AbortSignal): Promise<void> {
+    for (const { household } of this.connected) household.switchOnAgain();
     const offsetMs = this.#nowMs - performance.now();
     while (!signal.aborted) {
       const wait = 1000 - ((performance.now() + offsetMs) % 1000) + 50;

@@ -33,7 +33,7 @@ export interface HouseholdOptions {
   truth: Truth;
   /** The house is switched on. */
   startMs: number;
-  /** The truth stops here, though the clock may go on. */
+  /** The house is switched off again, and the truth is complete. The clock may go on: see `switchOnAgain`. */
   endMs: number;
 }
 
@@ -48,6 +48,7 @@ export class Household {
   #endMs: number;
   /** The next whole second whose load the board has not seen. */
   #nextSecondMs: number;
+  #lastLoadMs = 0;
 
   constructor(options: HouseholdOptions) {
     this.id = options.id;
@@ -79,18 +80,28 @@ export class Household {
   /** Advances load, board and truth to `toMs`. */
   advanceTo(toMs: number): void {
     while (this.#nextSecondMs - EARLY_MS <= toMs) {
-      if (this.board.running) this.board.advanceTo(this.#nextSecondMs - EARLY_MS);
+      this.board.advanceTo(this.#nextSecondMs - EARLY_MS);
       this.#nextSecond();
     }
-    if (this.board.running) this.board.advanceTo(toMs);
+    this.board.advanceTo(toMs);
+  }
+
+  /** The days are over and reported; the house goes on living, without a truth to be held against. */
+  switchOnAgain(): void {
+    this.#endMs = Number.POSITIVE_INFINITY;
   }
 
   #nextSecond(): void {
     const secondMs = this.#nextSecondMs;
-    const state = this.#load.at(secondMs);
-    if (state.changed) this.board.setMains(state.wave);
-    // A house whose meter has no power draws none through it.
-    if (secondMs < this.#endMs && this.board.running) this.truth.add(secondMs, state.powerW);
     this.#nextSecondMs += 1000;
+    if (secondMs >= this.#endMs) {
+      this.board.setMains(SWITCHED_OFF);
+      return;
+    }
+    const { wave, changed, powerW } = this.#load.at(secondMs);
+    if (changed || secondMs > this.#lastLoadMs + 1000) this.board.setMains(wave);
+    this.#lastLoadMs = secondMs;
+    // A house whose meter has no power draws none through it.
+    if (this.board.running) this.truth.add(secondMs, powerW);
   }
 }
