@@ -85,7 +85,7 @@ $.advance = (toMs) => {
 // --- ADC: codes of one or more whole cycles, voltage and current; no noise
 global.analogRead = (pin) => {
   const wave = pin === $.pinCurrent ? $.current : $.voltage;
-  const code = wave[(($.nowMs * $.pointsPerMs) | 0) % wave.length];
+  const code = wave[(($.nowMs * $.pointsPerMs + 0.5) | 0) % wave.length];
   $.nowMs += $.sampleMs;
   return code / 4096;
 };

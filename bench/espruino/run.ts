@@ -50,8 +50,9 @@ export interface EspruinoRun {
 
 const REGION_BYTES = JOURNAL_REGION.pageBytes * JOURNAL_REGION.pageCount;
 /** Points of the wave that the interpreter steps through. */
-const POINTS = 400;
+const POINTS = 1000;
 const SAMPLE_MS = 0.08;
+const NO_SENSORS = { pointsPerMs: 1, voltage: [2048], current: [2048] };
 
 /** The same bundle behind a prelude on real Espruino for Linux. Throws where there is none: ask `espruinoBinary()` first. */
 export async function runOnEspruino(options: EspruinoOptions): Promise<EspruinoRun> {
@@ -118,9 +119,6 @@ function programOf(options: EspruinoOptions): string {
     flashLength: REGION_BYTES,
     eraseMs: ERASE_TYPICAL_MS,
     sampleMs: SAMPLE_MS,
-    pointsPerMs: POINTS / 20,
-    voltage: [2048],
-    current: [2048],
     files: storage,
     serialNumber: (0xf0000000 + (seed & 0xffffff)).toString(16).replace(/^(.{8}).*/, '$1-0001'),
     seed: seed | 0 || 1,
@@ -133,7 +131,7 @@ function programOf(options: EspruinoOptions): string {
       if (page.some((byte) => byte !== 0xff)) pages.push(`$.page(${at},"${Buffer.from(page).toString('base64')}");`);
     }
   }
-  const list = steps.map((step) => ({
+  const list: { wave?: object }[] = steps.map((step) => ({
     ...(step.mains && { wave: codesOf(step.mains, options.chip) }),
     ...(step.receive && { receive: Buffer.from(step.receive).toString('base64') }),
     ...(step.arm && { arm: armOf(step.arm) }),
@@ -144,6 +142,8 @@ function programOf(options: EspruinoOptions): string {
     `$.setup(${JSON.stringify(facts)});`,
     `$.attach(${UART_GATEWAY.port},$.gateway);$.attach(${UART_MODEM.port},$.port());`,
     ...pages,
+    // whatever the firmware measures while it starts sees the first step's mains already
+    `$.wave(${JSON.stringify(list[0]?.wave ?? NO_SENSORS)});`,
     `$.steps=${JSON.stringify(list)};`,
     // the console's own print stays for the marks; the firmware's goes out marked too
     `$.print=print;$.say=function(kind,text){$.print(${JSON.stringify(MARK)}+kind+text)};`,
@@ -164,8 +164,8 @@ const armOf = (cut: PowerCut & { afterFlashOperations: number }) => ({
 /** Codes along the wave as the chip reads them: its sensors, curve and INL, but neither noise nor jitter. */
 function codesOf(mains: MainsWave, chip: AdcChip | undefined) {
   const pointsPerMs = (POINTS * mains.frequencyHz) / mains.cycles / 1000;
+  if (!chip) return NO_SENSORS;
   const codes = (channel: number) => {
-    if (!chip) return [2048];
     const quiet = createAdcModel({ ...chip, noiseLsb: 0, jitterS: 0, lateShare: 0 }, 1);
     quiet.setMains(mains.frequencyHz, mains.cycles, mains.voltageV, mains.currentA);
     return Array.from({ length: POINTS }, (_, n) => {
