@@ -47,7 +47,6 @@ export async function startBroker(config: BrokerConfig): Promise<Broker> {
     aedes.handle(new GuardedConnection(socket, role, new PacketGuard(packetLimits, () => performance.now())));
   };
 
-  const admission = new Admission(limits, () => performance.now());
   const gateways = createServer(tlsOptions, (socket) =>
     take(socket, 'gateway', {
       packetBytes: limits.gatewayPacketBytes,
@@ -56,16 +55,6 @@ export async function startBroker(config: BrokerConfig): Promise<Broker> {
     }),
   );
   gateways.maxConnections = limits.gateways;
-  gateways.on('drop', () => counters.add('tooManyConnections'));
-  gateways.on('connection', (socket) => {
-    const address = socket.remoteAddress ?? '';
-    if (!admission.enter(address)) {
-      counters.add('tooManyConnections');
-      socket.destroy();
-      return;
-    }
-    socket.once('close', () => admission.leave(address));
-  });
 
   const parties = createServer(
     { ...tlsOptions, ca: readFileSync(config.caFile), requestCert: true, rejectUnauthorized: true },
@@ -77,7 +66,20 @@ export async function startBroker(config: BrokerConfig): Promise<Broker> {
       socket.destroy();
     },
   );
-  for (const server of [gateways, parties]) server.on('tlsClientError', () => counters.add('connectRefused'));
+  const admission = new Admission(limits, () => performance.now());
+  for (const server of [gateways, parties]) {
+    server.on('connection', (socket) => {
+      const address = socket.remoteAddress ?? '';
+      if (admission.enter(address)) {
+        socket.once('close', () => admission.leave(address));
+        return;
+      }
+      counters.add('tooManyConnections');
+      socket.destroy();
+    });
+    server.on('drop', () => counters.add('tooManyConnections'));
+    server.on('tlsClientError', () => counters.add('connectRefused'));
+  }
 
   await Promise.all([listen(gateways, config.gateways), listen(parties, config.parties)]);
   return {

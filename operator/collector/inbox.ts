@@ -2,7 +2,7 @@
  * Gathers the submissions that arrive in one turn of the event loop, so that they share one flush to disk, and answers them when
  * they are on it. A source that sends what no gateway would send is not listened to any longer.
  */
-import { type Acknowledgement, recoveryOf, type Verdict } from '../../protocol/readings/acknowledgement.ts';
+import type { Acknowledgement, Verdict } from '../../protocol/readings/acknowledgement.ts';
 import type { Arrival, Collector } from './steps.ts';
 
 /** Submissions in one transaction. */
@@ -21,14 +21,17 @@ export interface Letter extends Arrival {
 }
 
 export class Inbox {
-  readonly #collector: Collector;
+  readonly #collector: Pick<Collector, 'accept' | 'counters'>;
   readonly #answer: (address: string, answer: Acknowledgement) => void;
   readonly #poison = new Map<string, number>();
   #letters: Letter[] = [];
   #whenRead: (() => void)[] = [];
   #tooEarly = false;
 
-  constructor(collector: Collector, answer: (address: string, answer: Acknowledgement) => void) {
+  constructor(
+    collector: Pick<Collector, 'accept' | 'counters'>,
+    answer: (address: string, answer: Acknowledgement) => void,
+  ) {
     this.#collector = collector;
     this.#answer = answer;
   }
@@ -44,7 +47,7 @@ export class Inbox {
     if (this.#letters.length >= QUEUE_MOST) return new Promise((done) => this.#whenRead.push(done));
   }
 
-  /** Whether anybody was told so since the last call. */
+  /** Whether anybody was told since the last call that it is too early. */
   toldTooEarly(): boolean {
     const told = this.#tooEarly;
     this.#tooEarly = false;
@@ -67,7 +70,7 @@ export class Inbox {
     answers.forEach((answer, i) => {
       const { address } = letters[i];
       if (POISON.has(answer.verdict)) this.#suspect(address);
-      if (recoveryOf(answer.verdict) === 'again') this.#tooEarly ||= answer.verdict === 'tooEarly';
+      if (answer.verdict === 'tooEarly') this.#tooEarly = true;
       this.#answer(address, answer);
     });
   }

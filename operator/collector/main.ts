@@ -49,11 +49,11 @@ await startParty('collector', async (configFile) => {
     {
       name: 'collector',
       advance: (nowMs) => {
-        refreshRegistration(registration);
+        const registered = refresh(registration);
         collector.advance(nowMs);
         delivery.pump();
-        // those who were told that it is too early need not wait for their own patience
-        if (inbox.toldTooEarly()) sayListening();
+        // those who were told "not yet" need not wait for their own patience
+        if (inbox.toldTooEarly() || registered) sayListening();
       },
       delivered: () => delivery.delivered(),
       pending: () => store.waiting() + store.unacknowledged(),
@@ -72,10 +72,11 @@ await startParty('collector', async (configFile) => {
 });
 
 /** A file that is wrong now was right when the process began: what was read then goes on to hold. */
-function refreshRegistration(registration: RegistrationFile): void {
+function refresh(registration: RegistrationFile): boolean {
   try {
-    registration.refresh();
+    return registration.refresh();
   } catch (error) {
     console.error(`collector: ${(error as Error).message}`);
+    return false;
   }
 }

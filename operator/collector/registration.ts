@@ -43,10 +43,14 @@ export class RegistrationFile implements Registration {
     return this.#areas.get(Buffer.from(pseudonym).toString('hex'));
   }
 
-  /** Reads the file again if it was written since. @throws ConfigError once for each writing; then what was read before holds */
-  refresh(): void {
+  /**
+   * Reads the file again if it was written since.
+   * @returns whether it was
+   * @throws ConfigError once for each writing; then what was read before holds
+   */
+  refresh(): boolean {
     const writtenMs = statSync(this.#file, { throwIfNoEntry: false })?.mtimeMs;
-    if (writtenMs === this.#readAtMs) return;
+    if (writtenMs === this.#readAtMs) return false;
     this.#readAtMs = writtenMs;
     const { pseudonyms } = checkedJson(this.#file, registrationFile);
     const areas = new Map<string, string>();
@@ -61,5 +65,6 @@ export class RegistrationFile implements Registration {
         throw new ConfigError(this.#file, `${path}.area`, `has more than ${BATCH_MOST_ITEMS} households`);
     });
     this.#areas = areas;
+    return true;
   }
 }

@@ -63,7 +63,11 @@ export function connectToBroker(access: BrokerAccess, messages: Messages): Conne
       // without it a small message waits for the acknowledgement of the one before: 64 ms instead of 3
       (client.stream as Socket).setNoDelay(true);
       client.subscribe(messages.subscribe, { qos: 1 }, (error) => {
-        if (error) return complain(`subscription: ${error.message}`);
+        if (error) {
+          complain(`subscription: ${error.message}`);
+          client.end(true);
+          return;
+        }
         subscribed = true;
         lastError = '';
         messages.onConnected();

@@ -1,6 +1,7 @@
 // Readings on their way from gateways to area sums: real processes, a real TLS broker, the conductor's time.
 import test from 'ava';
-import { AREA, afterSlot, closed, START_MS, START_SLOT, startGrid } from './grid.ts';
+import { DAY_MS } from '../../protocol/time/slots.ts';
+import { AREA, afterSlot, closed, START_MS, START_SLOT, startGrid, type TestHousehold } from './grid.ts';
 
 test('a morning of three households becomes area sums, each reading counted once', async (t) => {
   const grid = await startGrid(t);
@@ -50,4 +51,42 @@ test('a morning of three households becomes area sums, each reading counted once
     unacknowledged: 0,
     rejected: 0,
   });
+});
+
+test('what comes late is stored at once, and seen at the settlement only where k are late', async (t) => {
+  const grid = await startGrid(t, { households: 7, collector: { settlementDelayDays: 1 } });
+  const [one, two] = [START_SLOT, START_SLOT + 1];
+  await grid.advance(START_MS);
+  const gateway = grid.gateway();
+  const report = async (households: TestHousehold[], slot: number, importWh: number): Promise<void> => {
+    for (const household of households) {
+      const bytes = await household.submission({ slot, importWh, exportWh: 0 }, grid.side.providerPublicKey);
+      t.is((await gateway.submit(bytes)).verdict, 'stored');
+    }
+  };
+  const { households } = grid;
+  await report(households.slice(0, 4), one, 100);
+  await grid.advance(afterSlot(one));
+  await report(households.slice(0, 5), two, 100);
+  await grid.advance(closed(two));
+  // a corrected sum minus the published one would be the reading of the household that was late
+  await report(households.slice(4), one, 50);
+  await report(households.slice(5), two, 50);
+  await grid.advance(closed(two) + DAY_MS);
+  const published = [
+    { slot: one, area: AREA, regular: { readings: 4, importWh: 400, exportWh: 0 }, settlement: null },
+    { slot: two, area: AREA, regular: { readings: 5, importWh: 500, exportWh: 0 }, settlement: null },
+  ];
+  t.deepEqual(await grid.provider.ask('areaSums'), published);
+  t.like(await grid.collector.ask('deliveries'), { stored: 14, late: 5, waiting: 0, unacknowledged: 0 });
+
+  await grid.collector.kill();
+  await grid.collector.start();
+  const settlementMs = Date.UTC(2026, 3, 2);
+  await grid.advance(settlementMs);
+  await grid.advance(settlementMs + 300_000);
+  published[0].settlement = { readings: 3, importWh: 150, exportWh: 0 } as never;
+  t.deepEqual(await grid.provider.ask('areaSums'), published, 'of the other slot only two were late');
+  t.like(await grid.collector.ask('deliveries'), { settled: 3, withheld: 2 });
+  t.like(await grid.provider.ask('totals'), { readings: 12, importWh: 1050, rejected: 0 });
 });
