@@ -24,6 +24,10 @@ async function run(): Promise<number> {
   neighbourhood = await Neighbourhood.start({ scenario, startMs, endMs, stateDir: options.state, port, progress });
   const report = await runDays(neighbourhood, plan, options.speed, progress);
   console.log(`\n${plan.title}, seed ${report.seed}, ${report.startUtc}\n\n${formatReport(report, scenario.k)}\n`);
+  for (const { fromMs, toMs } of plan.gaps) {
+    const minute = (ms: number): string => new Date(ms).toISOString().slice(0, 16).replace('T', ' ');
+    console.log(`the recording has a gap from ${minute(fromMs)} to ${minute(toMs)} UTC: nothing was drawn`);
+  }
   if (options.report !== null) {
     writeFileSync(options.report, `${JSON.stringify(report, null, 2)}\n`);
     return isGood(report) ? 0 : 1;

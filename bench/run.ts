@@ -8,13 +8,15 @@ import type { RunOptions } from './options.ts';
 import type { Progress } from './progress.ts';
 import { CLASS_FLOOR_WH, makeReport, type RunReport } from './report.ts';
 import { defaultScenarioFile, extendScenario, readScenario, type Scenario } from './scenario.ts';
-import { readTrace } from './trace.ts';
+import { readTrace, type TraceGap } from './trace.ts';
 
 export interface PlannedRun {
   scenario: Scenario;
   title: string;
   startMs: number;
   endMs: number;
+  /** Where the recording has no data during the run: the house draws nothing there. */
+  gaps: TraceGap[];
 }
 
 /** The scenario with the command line's changes. @throws ScenarioError, TraceError */
@@ -25,9 +27,12 @@ export async function planRun(options: RunOptions): Promise<PlannedRun> {
   if (options.days !== null) scenario = { ...scenario, days: options.days };
   if (options.households !== null) scenario = extendScenario(scenario, options.households, scenario.seed);
   let startMs = scenario.startMs;
+  let recorded: TraceGap[] = [];
   if (options.trace !== null) {
     const [first, ...others] = scenario.households;
-    startMs = (await readTrace(options.trace)).startMs;
+    const trace = await readTrace(options.trace);
+    startMs = trace.startMs;
+    recorded = trace.gaps;
     scenario = {
       ...scenario,
       startMs,
@@ -44,12 +49,9 @@ export async function planRun(options: RunOptions): Promise<PlannedRun> {
       ],
     };
   }
-  return {
-    scenario,
-    title: scenario.name || basename(file, '.json'),
-    startMs,
-    endMs: startMs + scenario.days * DAY_MS,
-  };
+  const endMs = startMs + scenario.days * DAY_MS;
+  const gaps = recorded.filter(({ fromMs }) => fromMs < endMs);
+  return { scenario, title: scenario.name || basename(file, '.json'), startMs, endMs, gaps };
 }
 
 /** Lets the days pass and reports. The neighbourhood goes on running. */
