@@ -254,3 +254,17 @@ test('forged, reordered and doubled batches do not move the provider', async (t)
   t.deepEqual(heard(), ['stored 1', 'stored 1', 'expect 2', 'stored 2', 'stored 3', 'refused 2']);
   t.deepEqual(await grid.provider.ask('totals'), { readings: 9, importWh: 900, exportWh: 0, rejected: 0 });
 });
+
+test('one network address cannot take all connections', async (t) => {
+  // two parties are there already
+  const grid = await startGrid(t, { households: 1, broker: { limits: { connectionsPerAddress: 4 } } });
+  await until(async () => (await health(grid.broker)).connections === 2);
+  const admitted = [grid.gateway(), grid.gateway()];
+  await until(() => admitted.every((gateway) => gateway.connected));
+  const refused = grid.gateway();
+  await until(async () => ((await health(grid.broker)).tooManyConnections ?? 0) >= 3);
+  t.false(refused.connected, 'and it has tried again');
+  await admitted[0].close();
+  await until(() => refused.connected);
+  t.true(admitted[1].connected);
+});
