@@ -86,6 +86,12 @@ test('hour labels follow the calendar', (t) => {
   t.is(hourTicks({ ...wide, fromMs, toMs, widthPx: 300 }).length, 5);
 });
 
+test('hour labels of the last 24 hours keep to whole hours of both days', (t) => {
+  const toMs = new Date(2026, 5, 19, 0, 15).getTime();
+  const hours = hourTicks({ ...wide, fromMs: toMs - DAY_MS, toMs }).map((ms) => new Date(ms).getHours());
+  t.deepEqual(hours, [3, 6, 9, 12, 15, 18, 21, 0]);
+});
+
 test('the minute under the crosshair, or none in a gap', (t) => {
   const points = [...minutes(10, [1, 2]), ...minutes(40, [3])];
   t.is(minuteAt(points, 11.99 * MINUTE_MS)?.powerW, 2);

@@ -29,6 +29,8 @@ export class MemoryHousehold implements HouseholdView {
   state = { meter: true, grid: true, pendingReports: 2 };
   verdict: Awaited<ReturnType<HouseholdView['checkClamp']>> = { verdict: 'right', powerW: 1980, powerFactor: 0.99 };
   warnings: string[] = [];
+  /** Slots that the collector refused. */
+  readonly refused = new Set<number>();
   #nowMs = NOW_MS;
   #latest: LivePoint | null;
   readonly #listeners = new Set<(point: LivePoint) => void>();
@@ -93,6 +95,16 @@ export class MemoryHousehold implements HouseholdView {
     return this.quarterHours(fromMs, toMs).map(({ slot, startMs, importMwh, exportMwh }) => {
       const age = slotOf(this.#nowMs) - slot;
       const { pendingReports } = this.state;
+      if (this.refused.has(slot)) {
+        return {
+          slot,
+          startMs,
+          state: 'refused',
+          deliveredMs: null,
+          importWh: round(importMwh),
+          exportWh: round(exportMwh),
+        };
+      }
       const state: ReportState =
         age > pendingReports ? 'delivered' : age === pendingReports && this.state.grid ? 'sent' : 'waiting';
       const deliveredMs = state === 'delivered' ? startMs + SLOT_MS + 2000 + ((slot * 37) % 5000) : null;

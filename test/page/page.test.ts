@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import anyTest, { type TestFn } from 'ava';
 import type { Browser, Page as Tab } from 'playwright-core';
 import { startPage } from '../../gateway/web/server.ts';
+import { slotOf } from '../../protocol/time/slots.ts';
 import {
   DESKTOP,
   hasChromium,
@@ -112,11 +113,16 @@ browse(`the day as a chart: import above, export below, the gap hatched, days be
   await tab.getByRole('button', { name: 'Day before' }).click();
   await tab.getByRole('heading', { name: 'Wednesday 17 June' }).waitFor();
   await tab.getByRole('button', { name: 'Day before' }).click();
-  await tab.getByText('Nothing was recorded on this day').waitFor();
+  await tab.getByText('Nothing was recorded').waitFor();
   await tab.getByText('On this day nothing left this house.').waitFor();
   await tab.getByRole('button', { name: 'Today', exact: true }).click();
   await tab.getByRole('heading', { name: 'Today, Thursday 18 June' }).waitFor();
   t.true(await tab.getByRole('button', { name: 'Day after' }).isDisabled());
+  await tab.getByRole('button', { name: '24 hours' }).click();
+  await tab.getByRole('heading', { name: 'Last 24 hours' }).waitFor();
+  await tab.getByText(/^In the last 24 hours \d\d sealed readings left this house/).waitFor();
+  await tab.getByRole('button', { name: 'Today', exact: true }).click();
+  await tab.getByRole('heading', { name: 'Today, Thursday 18 June' }).waitFor();
   const [download] = await Promise.all([
     tab.waitForEvent('download'),
     tab.getByRole('link', { name: 'this day' }).click(),
@@ -151,6 +157,12 @@ browse(`what left this house, to whom and when, and what still waits; ${withChro
   view.measure(500);
   await tab.getByText('74 sealed readings left this house, all confirmed').waitFor();
   t.is(await tab.locator('.notice').count(), 0);
+
+  view.refused.add(slotOf(view.nowMs()) - 1);
+  view.state = { ...view.state, pendingReports: 1 };
+  view.measure(500);
+  await tab.getByText('(1 refused by the collector)').waitFor();
+  t.regex(await row(0), /Refused$/);
 });
 
 browse(`a silent meter is said, and its last value is never shown as the present; ${withChromium}`, async (t) => {
@@ -231,7 +243,9 @@ browse(`the clamp check, guided, by keyboard alone; ${withChromium}`, async (t) 
   t.deepEqual(order, [
     'Skip to the chart',
     'Check the clamp …',
+    '24 hours',
     '‹',
+    'Today',
     'chart',
     'this day',
     'last 12 months',

@@ -6,7 +6,7 @@ import { directionOf, formatNumber, formatPower, formatTime } from './format.ts'
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
-const MARGIN = { top: 10, right: 8, bottom: 24, left: 44 };
+const MARGIN = { top: 22, right: 8, bottom: 24, left: 44 };
 
 export interface DayData {
   fromMs: number;
@@ -142,7 +142,13 @@ function grid(frame: Frame, shape: DayShape): SVGElement[] {
   for (const tickW of shape.ticksW) {
     const y = shape.y(tickW);
     parts.push(svg('path', { d: `M0 ${y}H${frame.widthPx}`, class: 'line' }));
-    parts.push(svg('text', { x: -8, y: y + 4, class: 'tick end' }, formatNumber(Math.abs(tickW) / 1000, digits)));
+    parts.push(
+      svg(
+        'text',
+        { x: -8, y: y + 4, class: 'tick end' },
+        formatNumber(Math.abs(tickW) / 1000, tickW === 0 ? 0 : digits),
+      ),
+    );
   }
   for (const tickMs of hourTicks(frame)) {
     const x = shape.x(tickMs);
@@ -166,10 +172,10 @@ function marks(frame: Frame, shape: DayShape, data: DayData): SVGElement[] {
     return svg('rect', { x, y: 0, width: shape.x(toMs) - x, height: frame.heightPx, class: 'gap' });
   });
   parts.push(svg('path', { d: `M0 ${shape.y(0)}H${frame.widthPx}`, class: 'axis' }));
-  parts.push(svg('text', { x: -MARGIN.left + 2, y: 2, class: 'tick' }, 'kW'));
+  parts.push(svg('text', { x: -8, y: -12, class: 'tick end' }, 'kW'));
   if (data.minutes.length === 0) {
     const middle = { x: frame.widthPx / 2, y: frame.heightPx / 2 };
-    parts.push(svg('text', { ...middle, class: 'empty middle' }, 'Nothing was recorded on this day'));
+    parts.push(svg('text', { ...middle, class: 'empty middle' }, 'Nothing was recorded'));
   }
   if (data.nowMs > data.fromMs && data.nowMs < data.toMs) {
     const x = shape.x(data.nowMs);

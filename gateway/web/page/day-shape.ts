@@ -109,7 +109,8 @@ function axisOf(boxes: Box[], heightPx: number): Pick<DayShape, 'topW' | 'bottom
   const power = 10 ** Math.floor(Math.log10(roughW));
   const stepW = [1, 2, 5, 10].map((factor) => factor * power).find((step) => step >= roughW)!;
   const stepsUp = Math.max(1, Math.ceil((highW * 1.02) / stepW));
-  const stepsDown = lowW > 0 ? Math.ceil((lowW * 1.02) / stepW) : 0;
+  // What is thinner than a pixel needs no room of its own.
+  const stepsDown = lowW * heightPx > rangeW ? Math.ceil((lowW * 1.02) / stepW) : 0;
   const ticksW = Array.from({ length: stepsUp + stepsDown + 1 }, (_, index) => (stepsUp - index) * stepW);
   return { topW: stepsUp * stepW, bottomW: -stepsDown * stepW, ticksW };
 }
@@ -132,9 +133,10 @@ export function hourTicks(frame: Frame): number[] {
   const every = frame.widthPx < 480 ? 6 : 3;
   const day = new Date(frame.fromMs);
   const ticks: number[] = [];
-  for (let hour = 0; hour <= 24; hour += every) {
+  for (let hour = 0; hour <= 48; hour += every) {
     // Through the calendar: on two days of the year midnight and six o'clock are not six hours apart.
-    ticks.push(new Date(day.getFullYear(), day.getMonth(), day.getDate(), hour).getTime());
+    const tickMs = new Date(day.getFullYear(), day.getMonth(), day.getDate(), hour).getTime();
+    if (tickMs >= frame.fromMs && tickMs <= frame.toMs) ticks.push(tickMs);
   }
   return ticks;
 }

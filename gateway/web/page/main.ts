@@ -10,6 +10,7 @@ import { formatDay, formatEnergy, formatSeconds, formatTime } from './format.ts'
 import { listen, request } from './gateway.ts';
 import { type Situation, showNotices } from './notices.ts';
 import { Now } from './now.ts';
+import { type Choice, firstChoice, midnight, neighbour, type Range, rangeOf } from './range.ts';
 import { showRegisters } from './registers.ts';
 import { setUpReports, showReports } from './reports.ts';
 
@@ -30,26 +31,20 @@ const setClock = (householdMs: number): void => {
   clock = { householdMs, atMs: performance.now() };
 };
 
-/** Midnight (local) of the day shown; null: today, whichever that is. */
-let chosenMs: number | null = null;
-let loaded = { dayMs: 0, upToMs: 0, atMs: Number.NEGATIVE_INFINITY, pending: -1 };
+/** What the reader chose to see; null: nothing yet. */
+let choice: Choice | null = null;
+let loaded = { fromMs: 0, upToMs: 0, atMs: Number.NEGATIVE_INFINITY, pending: -1 };
 let isLoading = false;
-
-const midnight = (unixMs: number, days = 0): number => {
-  const day = new Date(unixMs);
-  return new Date(day.getFullYear(), day.getMonth(), day.getDate() + days).getTime();
-};
-const todayMs = (): number => midnight(householdNowMs());
-const shownMs = (): number => chosenMs ?? todayMs();
+const shown = (): Range => rangeOf(choice ?? firstChoice(householdNowMs()), householdNowMs());
 
 async function load(): Promise<void> {
   if (isLoading) return;
   isLoading = true;
-  const fromMs = shownMs();
-  const toMs = midnight(fromMs, 1);
+  const range = shown();
+  const { fromMs, toMs } = range;
   const query = `from=${fromMs}&to=${toMs}`;
   loaded = {
-    dayMs: fromMs,
+    fromMs,
     upToMs: householdNowMs(),
     atMs: performance.now(),
     pending: situation.status?.pendingReports ?? -1,
@@ -59,42 +54,47 @@ async function load(): Promise<void> {
       request<{ nowMs: number; minutes: MinutePoint[]; quarterHours: QuarterHour[] }>(`/api/day?${query}`),
       request<{ nowMs: number; reports: ReportRow[] }>(`/api/reports?${query}`),
     ]);
-    if (fromMs !== shownMs()) return;
-    const isToday = fromMs === todayMs();
+    if (fromMs !== shown().fromMs) return;
     chart.show({ fromMs, toMs, nowMs: day.nowMs, minutes: day.minutes });
-    showReports({ fromMs, toMs, nowMs: left.nowMs, reports: left.reports }, isToday);
-    showHead(fromMs, toMs, isToday);
-    if (isToday) showTotals(day.quarterHours);
+    showReports({ ...range, nowMs: left.nowMs, reports: left.reports });
+    showHead(range);
+    const todayMs = midnight(day.nowMs);
+    if (toMs > todayMs) showTotals(day.quarterHours.filter(({ startMs }) => startMs >= todayMs));
   } catch {
     // The line is lost: the notice says so, and the next tick tries again.
-    loaded.dayMs = 0;
+    loaded.fromMs = 0;
   } finally {
     isLoading = false;
   }
 }
 
-function showHead(fromMs: number, toMs: number, isToday: boolean): void {
-  setText(byId('day-title'), isToday ? `Today, ${formatDay(fromMs)}` : formatDay(fromMs));
-  byId<HTMLButtonElement>('day-after').disabled = isToday;
-  byId<HTMLButtonElement>('day-today').disabled = isToday;
+function showHead({ fromMs, toMs, title, link }: Range): void {
+  setText(byId('day-title'), title);
+  const current = choice ?? firstChoice(householdNowMs());
+  byId('day-today').setAttribute('aria-pressed', String(current === 'today'));
+  byId('day-last').setAttribute('aria-pressed', String(current === 'last-24-hours'));
+  byId<HTMLButtonElement>('day-after').disabled = typeof current !== 'number';
   const zone = encodeURIComponent(Intl.DateTimeFormat().resolvedOptions().timeZone);
   const csv = (from: number) => `/api/readings.csv?from=${from}&to=${toMs}&zone=${zone}`;
   byId<HTMLAnchorElement>('csv-day').href = csv(fromMs);
+  setText(byId('csv-day'), link);
   byId<HTMLAnchorElement>('csv-year').href = csv(midnight(fromMs, 1 - CSV_DAYS));
 }
 
+/** Of today, as far as its quarter hours are whole. */
 function showTotals(quarterHours: QuarterHour[]): void {
   const sum = (read: (quarter: QuarterHour) => number) =>
     quarterHours.reduce((total, quarter) => total + read(quarter), 0);
   setText(byId('today-import'), formatEnergy(sum((quarter) => quarter.importMwh)));
   setText(byId('today-export'), formatEnergy(sum((quarter) => quarter.exportMwh)));
   const last = quarterHours.at(-1);
-  setText(byId('today-until'), last ? `whole quarter hours until ${formatTime(last.startMs + SLOT_MS)}` : '\u00a0');
+  const until = last ? `whole quarter hours until ${formatTime(last.startMs + SLOT_MS)}` : 'no whole quarter hour yet';
+  setText(byId('today-until'), until);
 }
 
-function choose(dayMs: number): void {
-  chosenMs = dayMs >= todayMs() ? null : dayMs;
-  loaded.dayMs = 0;
+function choose(next: Choice): void {
+  choice = next;
+  loaded.fromMs = 0;
   tick();
 }
 
@@ -106,14 +106,16 @@ function tick(): void {
   byId('clock-time').setAttribute('datetime', new Date(nowMs).toISOString());
   now.draw(nowMs);
   showNotices(situation);
-  const isAnother = loaded.dayMs !== shownMs();
+  const isAnother = loaded.fromMs !== shown().fromMs;
   const hasGrown = nowMs - loaded.upToMs >= MINUTE_MS || situation.status?.pendingReports !== loaded.pending;
   if (isAnother || (hasGrown && performance.now() - loaded.atMs >= RELOAD_EVERY_MS)) void load();
 }
 
-byId('day-before').addEventListener('click', () => choose(midnight(shownMs(), -1)));
-byId('day-after').addEventListener('click', () => choose(midnight(shownMs(), 1)));
-byId('day-today').addEventListener('click', () => choose(todayMs()));
+const step = (days: -1 | 1) => choose(neighbour(choice ?? 'today', days, householdNowMs()));
+byId('day-before').addEventListener('click', () => step(-1));
+byId('day-after').addEventListener('click', () => step(1));
+byId('day-today').addEventListener('click', () => choose('today'));
+byId('day-last').addEventListener('click', () => choose('last-24-hours'));
 setUpClampCheck();
 setUpReports();
 listen({
@@ -127,7 +129,7 @@ listen({
   status(status) {
     setClock(status.nowMs);
     situation.status = status;
-    if (loaded.dayMs === 0) tick();
+    if (loaded.fromMs === 0) tick();
   },
   line(connected) {
     situation.line = connected;

@@ -2,24 +2,24 @@
 import type { ReportRow, ReportState } from '../household-view.ts';
 import { byId, html, setText } from './dom.ts';
 import { formatMoment, formatNumber, formatTime, plural } from './format.ts';
+import type { Range } from './range.ts';
 
 const SLOT_MS = 900_000;
 const SHOWN_ROWS = 6;
 
-export interface ReportsData {
-  fromMs: number;
-  toMs: number;
+export interface ReportsData extends Range {
   nowMs: number;
   reports: ReportRow[];
 }
 
-export function showReports({ fromMs, toMs, nowMs, reports }: ReportsData, isToday: boolean): void {
-  setText(byId('left-summary'), summaryOf(reports, isToday));
+export function showReports({ fromMs, toMs, says, nowMs, reports }: ReportsData): void {
+  setText(byId('left-summary'), summaryOf(reports, says));
+  byId('legend-refused').hidden = !reports.some(({ state }) => state === 'refused');
   const strip = byId('strip');
   strip.replaceChildren(...cells(fromMs, toMs, nowMs, reports));
-  strip.setAttribute('aria-label', summaryOf(reports, isToday));
+  strip.setAttribute('aria-label', summaryOf(reports, says));
   const rows = reports.toReversed().map(rowOf);
-  if (rows.length === 0) rows.push(html('tr', {}, html('td', { colspan: 4 }, 'Nothing left this house on this day.')));
+  if (rows.length === 0) rows.push(html('tr', {}, html('td', { colspan: 4 }, 'Nothing yet.')));
   byId<HTMLTableElement>('reports').tBodies[0].replaceChildren(...rows);
   fold();
 }
@@ -59,17 +59,17 @@ function rowOf(report: ReportRow): HTMLTableRowElement {
   );
 }
 
-function summaryOf(reports: ReportRow[], isToday: boolean): string {
+function summaryOf(reports: ReportRow[], says: string): string {
   const count = (state: ReportState) => reports.filter((report) => report.state === state).length;
-  const left = count('sent') + count('delivered');
-  const day = isToday ? 'So far today' : 'On this day';
-  if (reports.length === 0) return `${day} nothing left this house.`;
+  const left = count('sent') + count('delivered') + count('refused');
+  if (reports.length === 0) return `${says} nothing left this house.`;
   const missing = [
     count('sent') > 0 ? `${formatNumber(count('sent'), 0)} not yet confirmed` : '',
     count('waiting') > 0 ? `${formatNumber(count('waiting'), 0)} still waiting here` : '',
+    count('refused') > 0 ? `${formatNumber(count('refused'), 0)} refused by the collector` : '',
   ].filter(Boolean);
   const others = missing.length > 0 ? ` (${missing.join(', ')})` : ', all confirmed';
-  return `${day} ${plural(left, 'sealed reading', 'sealed readings')} left this house${others}. One quarter hour each, and nothing else.`;
+  return `${says} ${plural(left, 'sealed reading', 'sealed readings')} left this house${others}. One quarter hour each, and nothing else.`;
 }
 
 /** One cell per quarter hour of the day, so that a hole is seen as a hole. */
@@ -88,7 +88,7 @@ function cells(fromMs: number, toMs: number, nowMs: number, reports: ReportRow[]
 function stateOf(report: ReportRow): string {
   if (report.state === 'waiting') return 'Waiting here';
   if (report.state === 'sent') return 'Sent, unconfirmed';
-  if (report.state === 'refused') return 'Refused by the collector';
+  if (report.state === 'refused') return 'Refused';
   if (report.deliveredMs === null) return 'Delivered';
   return `Delivered ${formatMoment(report.deliveredMs, report.startMs + SLOT_MS)}`;
 }
