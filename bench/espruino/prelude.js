@@ -14,6 +14,7 @@ var $ = {
   armed: null,
   realTimeout: setTimeout,
   realMemory: process.memory,
+  realStorage: require('Storage'),
   say: (kind, text) => {
     print(`\x02${kind}${text}`);
   },
@@ -63,7 +64,7 @@ $.guarded = (f, a) => {
   try {
     f(a);
   } catch (e) {
-    if (!$.dead) $.say('X', e + (e?.stack ? ` ${btoa(e.stack)}` : ''));
+    if (!$.dead) $.say('X', e + (e.stack ? ` ${btoa(e.stack)}` : ''));
   }
 };
 $.advance = (toMs) => {
@@ -230,7 +231,6 @@ $.wave = (o) => {
   $.current = new Uint16Array(o.current);
 };
 $.go = (steps) => {
-  $.say('M', `${$.usedBefore} ${$.usedLoaded} ${$.realMemory().usage}`);
   for (let i = 0; i < steps.length && !$.dead; i++) {
     if (steps[i].wave) $.wave(steps[i].wave);
     if (steps[i].receive) $.receive(steps[i].receive);
@@ -240,7 +240,7 @@ $.go = (steps) => {
     $.say('T', `${i} ${$.operations}`);
   }
   $.flush(true);
-  $.say('M', `${$.usedBefore} ${$.usedLoaded} ${$.realMemory().usage}`);
+  $.say('M', $.realMemory().usage);
   $.dumpFlash();
   $.say('D', $.dead ? 1 : 0);
   $.say('END', '');

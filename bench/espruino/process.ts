@@ -35,17 +35,19 @@ export const END = 'END';
 /**
  * Runs a program on real Espruino and gives its marked lines, without the mark. The interpreter does not know when it is done:
  * the run is over with the marked line `END`, or when the interpreter ends because no timer is left.
- * @param onStart tells the process, for tests that kill it
+ * @param files further files in the program's folder, by name (latin-1)
  */
 export async function runEspruino(
   program: string,
-  { timeoutMs = 60_000, binary = espruinoBinary() }: { timeoutMs?: number; binary?: string | null } = {},
+  { timeoutMs = 60_000, files = {} }: { timeoutMs?: number; files?: Record<string, string> } = {},
 ): Promise<string[]> {
+  const binary = espruinoBinary();
   if (!binary) throw new Error('no espruino binary on the PATH');
   const folder = mkdtempSync(join(tmpdir(), 'espruino-'));
   try {
     const file = join(folder, 'program.js');
     writeFileSync(file, program, 'latin1');
+    for (const name in files) writeFileSync(join(folder, name), files[name], 'latin1');
     return await new Promise<string[]>((resolve, reject) => {
       const child = spawn(binary, [file], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
       const timer = setTimeout(() => {

@@ -32,6 +32,8 @@ export interface EspruinoOptions {
   storage?: Record<string, string>;
   /** Armed from the first operation of the start on. */
   cutAtStart?: PowerCut & { afterFlashOperations: number };
+  /** `flash`: the bundle is run from a file in the interpreter's own Storage, as on the board, so its code takes no variables. */
+  codeIn?: 'ram' | 'flash';
   timeoutMs?: number;
 }
 
@@ -44,11 +46,12 @@ export interface EspruinoRun {
   cut: boolean;
   /** Console, and exceptions nobody caught. */
   output: string[];
-  /** Variables in use: before the bundle, after its top level has run, after the last step. */
-  variables: { before: number; loaded: number; end: number };
+  /** The interpreter's variables in use after the last step, the prelude's own among them. */
+  variables: number;
 }
 
 const REGION_BYTES = JOURNAL_REGION.pageBytes * JOURNAL_REGION.pageCount;
+const BUNDLE_FILE = 'firmware.js';
 /** Points of the wave that the interpreter steps through. */
 const POINTS = 1000;
 const SAMPLE_MS = 0.08;
@@ -56,14 +59,15 @@ const NO_SENSORS = { pointsPerMs: 1, voltage: [2048], current: [2048] };
 
 /** The same bundle behind a prelude on real Espruino for Linux. Throws where there is none: ask `espruinoBinary()` first. */
 export async function runOnEspruino(options: EspruinoOptions): Promise<EspruinoRun> {
-  const lines = await runEspruino(programOf(options), { timeoutMs: options.timeoutMs ?? 120_000 });
+  const files: Record<string, string> = options.codeIn === 'flash' ? { [BUNDLE_FILE]: options.bundle } : {};
+  const lines = await runEspruino(programOf(options), { timeoutMs: options.timeoutMs ?? 120_000, files });
   const run: EspruinoRun = {
     serial: [],
     flash: new Uint8Array(REGION_BYTES).fill(0xff),
     flashOperations: 0,
     cut: false,
     output: [],
-    variables: { before: 0, loaded: 0, end: 0 },
+    variables: 0,
   };
   let written: Uint8Array[] = [];
   let ended = false;
@@ -83,11 +87,9 @@ export async function runOnEspruino(options: EspruinoOptions): Promise<EspruinoR
         run.flash.set(Buffer.from(page, 'base64'), Number(offset));
         break;
       }
-      case 'M': {
-        const [before, loaded, end] = text.split(' ').map(Number);
-        run.variables = { before, loaded, end };
+      case 'M':
+        run.variables = Number(text);
         break;
-      }
       case 'X': {
         const [what, stack] = text.split(/ (?=\S+$)/);
         run.output.push(`Uncaught ${what} ${stack ? Buffer.from(stack, 'base64').toString('latin1') : ''}`.trim());
@@ -148,9 +150,10 @@ function programOf(options: EspruinoOptions): string {
     // the console's own print stays for the marks; the firmware's goes out marked too
     `$.print=print;$.say=function(kind,text){$.print(${JSON.stringify(MARK)}+kind+text)};`,
     `global.print=function(){$.say("P",[].slice.call(arguments).join(" "))};`,
-    '$.realTimeout(function(){$.usedLoaded=$.realMemory().usage;$.go($.steps)},1);',
-    '$.usedBefore=$.realMemory().usage;',
-    bundle,
+    '$.realTimeout(function(){$.go($.steps)},1);',
+    ...(options.codeIn === 'flash'
+      ? [`$.realStorage.write("fw",require("fs").readFileSync("${BUNDLE_FILE}"));`, 'eval($.realStorage.read("fw"));']
+      : [bundle]),
     '',
   ].join('\n');
 }
