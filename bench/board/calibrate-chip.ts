@@ -137,8 +137,8 @@ export function calibrateChip(chip: AdcChip, seed = 1, effort = 1): Calibration 
   const c = nominalCalibration();
   c.codeTableUv = codeTableOf(chip, seed);
   c.noiseUv = { voltage: 0, current: 0 };
-  c.voltage.points = [{ at: 1, ratioPpm: 0, leadUrad: 0 }];
-  c.current.points = [{ at: 1, ratioPpm: 0, leadUrad: 0 }];
+  c.voltage.points = [{ shownMilli: 1, ratioPpm: 0, leadUrad: 0 }];
+  c.current.points = [{ shownMilli: 1, ratioPpm: 0, leadUrad: 0 }];
   /** A meter with what is known so far. */
   const meter = (): MeteredChip => new MeteredChip(chip, seed, structuredClone(c));
 
@@ -188,7 +188,7 @@ export function calibrateChip(chip: AdcChip, seed = 1, effort = 1): Calibration 
   c.voltage.pinUvPerV = Math.round(c.voltage.pinUvPerV * nominalGain);
   c.voltage.points = VOLTAGES_V.map((v, n) => {
     const shown = shownV[n] / nominalGain;
-    return { at: Math.round(1000 * shown), ratioPpm: Math.round((shown / v - 1) * 1e6), leadUrad: 0 };
+    return { shownMilli: Math.round(1000 * shown), ratioPpm: Math.round((shown / v - 1) * 1e6), leadUrad: 0 };
   });
 
   // 5: half the difference of the two directions is free of crosstalk, half the sum is nothing else.
@@ -215,7 +215,7 @@ export function calibrateChip(chip: AdcChip, seed = 1, effort = 1): Calibration 
     currentInVoltagePpm: [ppm.current[0], ppm.current[1]],
   };
   c.current.points = loads.slice(1).map((load) => ({
-    at: Math.round(1000 * load.shownA),
+    shownMilli: Math.round(1000 * load.shownA),
     ratioPpm: Math.round((load.shownA / load.ampere - 1) * 1e6),
     leadUrad: Math.round(load.leadRad * 1e6),
   }));
@@ -224,7 +224,7 @@ export function calibrateChip(chip: AdcChip, seed = 1, effort = 1): Calibration 
   m = meter();
   const leads = VOLTAGES_V.map((v) => {
     m.model.setMains(HZ, 1, scaled(v), scaled(LEAD_A));
-    const shown = show(m, 400 * effort);
+    const shown = show(m, 1000 * effort);
     return Math.atan2(shown.q, shown.p);
   });
   const reference = leads[VOLTAGES_V.indexOf(REFERENCE_V)];

@@ -2,20 +2,23 @@
  * What a meter knows about its own board: a JSON document, made by commissioning, kept in the Storage file `calibration`.
  * (Espruino dialect)
  *
- * ```json
- * { "format": 1,
- *   "codeTableUv": [142000, …],                       65 knots: microvolts at the pin for codes 0, 64, … 4096
- *   "biasUv": {"voltage": 1300000, "current": 1300000},  at the pins without signal; tracked from there
- *   "noiseUv": {"voltage": 3222, "current": 3222},       standard deviation of one sample
- *   "skewPpm": 500000,                                   from a voltage sample to its current's, in parts of a pair
- *   "sampleClockPpm": 0,                                 the measured length of a window is so much too long
- *   "crosstalk": {"voltageInCurrentPpm": [0, 0], "currentInVoltagePpm": [0, 0]},    in phase, in quadrature
- *   "voltage": {"pinUvPerV": 2525, "points": [{"at": 230000, "ratioPpm": 0, "leadUrad": 5236}]},     at: mV
- *   "current": {"pinUvPerA": 11850, "reversed": false, "points": [{"at": 5000, "ratioPpm": -6000, "leadUrad": 52360}]} }  mA
  * ```
- * All numbers are integers, since Espruino prints and parses twelve digits. A point's `at` is the RMS that the meter would
- * show without the table; between points the table is a straight line, outside it is constant. Leads are those of the
- * fundamental at the nominal frequency.
+ * { "format": 1,
+ *   "codeTableUv": [142000, …],                           65 knots: microvolts at the pin for codes 0, 64, … 4096
+ *   "biasUv":  {"voltage": 1300000, "current": 1300000},  at the pins without signal; tracked from there
+ *   "noiseUv": {"voltage": 3222, "current": 3222},        standard deviation of one sample
+ *   "skewPpm": 500000,                                    from a voltage sample to its current's, in parts of a pair
+ *   "sampleClockPpm": 0,                                  a window's measured length is so much too long
+ *   "crosstalk": {"voltageInCurrentPpm": [0, 0],          so much of one pin's wave in the other: in phase,
+ *                 "currentInVoltagePpm": [0, 0]},         in quadrature
+ *   "voltage": {"pinUvPerV": 2525,
+ *               "points": [{"shownMilli": 230000, "ratioPpm": 0, "leadUrad": 5236}, …]},
+ *   "current": {"pinUvPerA": 11850, "reversed": false,
+ *               "points": [{"shownMilli": 5000, "ratioPpm": -6000, "leadUrad": 52360}, …]} }
+ * ```
+ * All numbers are integers, since Espruino prints and parses twelve digits. A point stands at the RMS (mV or mA on the
+ * mains) that the meter would show without the table; between points the table is a straight line, outside it is constant.
+ * Leads are those of the fundamental at the nominal frequency.
  */
 import {
   ADC_BEND_CODE,
@@ -39,7 +42,7 @@ export const CODE_TABLE_STEP = 64;
 
 export interface SensorPoint {
   /** mV or mA on the mains, RMS, as shown without the table. */
-  at: number;
+  shownMilli: number;
   ratioPpm: number;
   leadUrad: number;
 }
@@ -57,7 +60,7 @@ export interface Calibration {
 
 function sensorPoints(atMilli: number[], leadDeg: number[], ratioErrorPercent: number[]): SensorPoint[] {
   return atMilli.map((at, n) => ({
-    at: Math.round(at * 1000),
+    shownMilli: Math.round(at * 1000),
     ratioPpm: Math.round(ratioErrorPercent[n] * 10000),
     leadUrad: Math.round((leadDeg[n] * Math.PI * 1000000) / 180),
   }));
@@ -132,7 +135,7 @@ function checkPoints(path: string, value: unknown, most: number): void {
   for (let n = 0; n < list.length; n++) {
     const here = path + '[' + n + ']';
     const point = checkObject('.' + here, list[n]);
-    before = check(here + '.at', point.at, before + 1, most);
+    before = check(here + '.shownMilli', point.shownMilli, before + 1, most);
     check(here + '.ratioPpm', point.ratioPpm, -200000, 200000);
     check(here + '.leadUrad', point.leadUrad, -300000, 300000);
   }

@@ -17,11 +17,11 @@ export class Sensor {
   look(shownMilli: number): void {
     const points = this.points;
     let n = 0;
-    while (n < points.length && points[n].at <= shownMilli) n++;
+    while (n < points.length && points[n].shownMilli <= shownMilli) n++;
     const above = points[n < points.length ? n : points.length - 1];
     const below = points[n > 0 ? n - 1 : 0];
-    const span = above.at - below.at;
-    const part = span > 0 ? (shownMilli - below.at) / span : 0;
+    const span = above.shownMilli - below.shownMilli;
+    const part = span > 0 ? (shownMilli - below.shownMilli) / span : 0;
     this.factor = 1 / (1 + (below.ratioPpm + (above.ratioPpm - below.ratioPpm) * part) / 1000000);
     this.lead = (below.leadUrad + (above.leadUrad - below.leadUrad) * part) / 1000000;
   }

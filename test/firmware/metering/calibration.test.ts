@@ -31,7 +31,10 @@ const wrong: [path: string, change: (c: any) => void][] = [
   ['calibration.voltage.points: a list of 1 to 32', (c) => (c.voltage.points = [])],
   ['calibration.current.reversed', (c) => (c.current.reversed = 1)],
   ['calibration.current.points[2]: ', (c) => (c.current.points[2] = 5)],
-  ['calibration.current.points[1].at', (c) => (c.current.points[1].at = c.current.points[0].at)],
+  [
+    'calibration.current.points[1].shownMilli',
+    (c) => (c.current.points[1].shownMilli = c.current.points[0].shownMilli),
+  ],
   ['calibration.current.points[1].leadUrad', (c) => (c.current.points[1].leadUrad = 1e7)],
 ];
 for (const [path, change] of wrong) {

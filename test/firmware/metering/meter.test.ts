@@ -11,8 +11,8 @@ import { FLAG_CLIPPED, FLAG_NO_VOLTAGE } from '../../../protocol/wire/link-messa
 function perfectCalibration() {
   const c = nominalCalibration();
   c.noiseUv = { voltage: 0, current: 0 };
-  c.voltage.points = [{ at: 1, ratioPpm: 0, leadUrad: 0 }];
-  c.current.points = [{ at: 1, ratioPpm: 0, leadUrad: 0 }];
+  c.voltage.points = [{ shownMilli: 1, ratioPpm: 0, leadUrad: 0 }];
+  c.current.points = [{ shownMilli: 1, ratioPpm: 0, leadUrad: 0 }];
   return c;
 }
 
@@ -93,8 +93,8 @@ test('a clamp that commissioning has marked as reversed is turned', (t) => {
 test('the lead and ratio of the clamp are undone', (t) => {
   const calibration = perfectCalibration();
   calibration.current.points = [
-    { at: 5_000, ratioPpm: 10_000, leadUrad: 52_360 }, // 3°, and 1 % too much
-    { at: 15_000, ratioPpm: -10_000, leadUrad: 34_907 }, // 2°
+    { shownMilli: 5_000, ratioPpm: 10_000, leadUrad: 52_360 }, // 3°, and 1 % too much
+    { shownMilli: 15_000, ratioPpm: -10_000, leadUrad: 34_907 }, // 2°
   ];
   // At 10 A half-way: what arrives leads by 2.5°.
   const m = measure({ voltageV: 230, currentA: 10, lagDeg: 60 - 2.5 }, calibration);
