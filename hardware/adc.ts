@@ -5,7 +5,6 @@
  * 196602, adc1_vref_atten_offset 142, lut_adc1_low/high), for a reference of 1,100 mV: a dead zone, a straight line, and
  * a bend above code 2880. What a single chip does differently (INL) is unknown before it is calibrated.
  */
-export const ADC_BITS = 12;
 export const ADC_CODES = 4096;
 
 /** Every voltage up to this one reads 0. */

@@ -362,6 +362,3 @@ function inlOf(random: Random, peakLsb: number): { waves: [number, number, numbe
     steps: steps.map(([at, height]) => [at, height * scale]),
   };
 }
-
-/** For the board's realm: `(…)(chip, seed)` after evaluation. */
-export const adcModelSource: string = createAdcModel.toString();

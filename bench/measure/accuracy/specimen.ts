@@ -9,7 +9,10 @@ import { Random } from '../../random.ts';
 import { PlainCalibration, PlainMeter } from './plain.ts';
 import { sine, truthOf, valueAt } from './signals.ts';
 
-/** Ten windows a second for ten seconds: what is claimed for small currents needs that many (metering.md). */
+/**
+ * Ten windows a second for ten seconds. That many keep the ADC's noise below the limits at small currents and low power
+ * factors; with one a second, as the bench runs its boards, errors there are up to three times as large.
+ */
 export const WINDOWS_PER_SECOND = 10;
 export const SECONDS = 10;
 /** Where two means are compared: a change or a spread is to be seen under the noise of both. */

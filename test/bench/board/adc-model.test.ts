@@ -1,6 +1,6 @@
 import vm from 'node:vm';
 import test from 'ava';
-import { adcModelSource, createAdcModel, makeChip } from '../../../bench/board/adc-model.ts';
+import { createAdcModel, makeChip } from '../../../bench/board/adc-model.ts';
 import { calibrateChip } from '../../../bench/board/calibrate-chip.ts';
 import { checkCalibration } from '../../../firmware/metering/calibration.ts';
 import { BIAS_V } from '../../../hardware/front-end.ts';
@@ -20,7 +20,7 @@ function idealChip() {
 test('the model runs in a realm of its own, equal to the one outside', (t) => {
   const chip = makeChip(3);
   const here = createAdcModel(chip, 42);
-  const there = vm.runInContext(`(${adcModelSource})`, vm.createContext({}))(JSON.parse(JSON.stringify(chip)), 42);
+  const there = vm.runInContext(`(${createAdcModel})`, vm.createContext({}))(JSON.parse(JSON.stringify(chip)), 42);
   for (const model of [here, there]) model.setMains(50, 1, sine(230), sine(10, -30));
   let time = 0;
   for (let n = 0; n < 5000; n++) {
