@@ -9,11 +9,7 @@ const folder = fileURLToPath(new URL('../lib/', import.meta.url));
 /** Declared only to please the type checker; the interpreter has no such name. */
 const NOT_THERE = ['Symbol'];
 
-/**
- * @returns {{ globals: Set<string>, members: Map<string, Set<string>>, methods: Set<string> }}
- *   globals: names that exist; members: of a global, the names it has itself (`Math` → `abs` …);
- *   methods: every name that values of built-in types have.
- */
+/** globals: names that exist; members: of a global, the names it has itself (`Math` → `abs` …), by its type's interface. */
 function readLibrary() {
   const globals = new Set();
   const typeOf = new Map();
@@ -44,9 +40,7 @@ function readLibrary() {
   for (const name of ['undefined', 'globalThis', 'global']) globals.add(name);
   const members = new Map();
   for (const [name, type] of typeOf) if (globals.has(name)) members.set(name, interfaces.get(type) ?? new Set());
-  const methods = new Set();
-  for (const names of interfaces.values()) for (const name of names) methods.add(name);
-  return { globals, members, methods };
+  return { globals, members, types: typeOf, interfaces };
 }
 
 export const library = readLibrary();
