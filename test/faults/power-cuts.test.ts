@@ -1,6 +1,8 @@
 import test from 'ava';
+import { END, espruinoBinary, MARK, runEspruino } from '../../bench/espruino/process.ts';
 import { Journal, RECORDS_KEPT } from '../../firmware/wallet/journal.ts';
 import { FLAG_NO_CLOCK, type MeterRecord } from '../../protocol/wire/link-messages.ts';
+import { buildFirmware } from '../../scripts/build.mjs';
 import { crc32, type FlashOperation, MemoryFlash, PowerFailed, seeded } from '../firmware/wallet/memory-flash.ts';
 
 /**
@@ -319,4 +321,72 @@ test('the day has what a cut may meet', (t) => {
   );
   const slots = [...day.records.values()].filter((record) => record.flags & FLAG_NO_CLOCK);
   t.true(slots.length >= 5, 'closing records, and records of a clock that was set back');
+});
+
+/** What the journal's own little firmware (journal-on-board.ts) says of each cut. */
+interface Found {
+  boot: number;
+  importMwh: number;
+  exportMwh: number;
+  oldest: number;
+  newest: number;
+  record: MeterRecord;
+}
+
+const CUTS_ON_ESPRUINO = 200;
+const CUTS_IN_A_RUN = 20;
+const onEspruino = espruinoBinary() ? test : test.skip;
+
+onEspruino(`the journal on real Espruino: ${CUTS_ON_ESPRUINO} cuts (skipped without an espruino binary)`, async (t) => {
+  const { code } = await buildFirmware({ entry: 'test/faults/journal-on-board.ts' });
+  const flash = new MemoryFlash(PAGES, Uint8Array.from(day.image));
+  const every = Math.floor(day.operations.length / CUTS_ON_ESPRUINO);
+  const cases: { image: Uint8Array; promised: Promised; where: string }[] = [];
+  for (const [index, operation] of day.operations.entries()) {
+    // erases are few: each of them is taken, instead of its neighbour
+    const isErase = operation.kind === 'erase';
+    if (cases.length < CUTS_ON_ESPRUINO && (isErase || index >= cases.length * every)) {
+      const whole = Uint8Array.from(flash.image);
+      const damages = everyDamage(operation);
+      const kind = below(damages.length);
+      damages[kind](flash, operation);
+      const where = `operation ${index} (${operation.kind}), damage ${kind}`;
+      cases.push({ image: Uint8Array.from(flash.image), promised: operation.promised, where });
+      flash.image.set(whole);
+    }
+    if (isErase) halfErase(0, 1)(flash, operation);
+    else words(operation.bytes.length / 4)(flash, operation);
+  }
+  t.is(cases.length, CUTS_ON_ESPRUINO);
+
+  for (let from = 0; from < cases.length; from += CUTS_IN_A_RUN) {
+    const run = cases.slice(from, from + CUTS_IN_A_RUN);
+    const program = [code];
+    let before: Uint8Array | null = null;
+    for (const { image } of run) {
+      for (let page = 0; page < PAGES; page++) {
+        const bytes = image.subarray(page * 4096, page * 4096 + 4096);
+        const known = before?.subarray(page * 4096, page * 4096 + 4096);
+        if (!known || Buffer.compare(known, bytes) !== 0) {
+          program.push(`load(${page},"${Buffer.from(bytes).toString('base64')}");`);
+        }
+      }
+      before = image;
+      program.push(random() < 0.3 ? `recover(${below(2)},${below(12)});` : 'recover(-1,0);');
+    }
+    program.push(`print(${JSON.stringify(MARK + END)});`);
+    const lines = await runEspruino(program.join('\n'), { timeoutMs: 60_000 });
+    t.is(lines.length, run.length, lines.join('\n'));
+    for (const [i, { promised, where }] of run.entries()) {
+      const found = JSON.parse(lines[i]) as Found;
+      const kept = found.importMwh === promised.importMwh && found.exportMwh === promised.exportMwh;
+      const written = found.importMwh === promised.nextImportMwh && found.exportMwh === promised.nextExportMwh;
+      t.true(kept || written, where);
+      t.true(found.boot > promised.boot && found.newest >= promised.newestRecord, where);
+      t.true(found.newest - found.oldest + 1 >= RECORDS_KEPT, where);
+      t.is(found.record.importMwh, found.importMwh, where);
+      // a later number is the record that closes the boot that was cut
+      if (found.newest === promised.newestRecord) t.true(same(found.record, day.records.get(found.newest)!), where);
+    }
+  }
 });
