@@ -282,7 +282,7 @@ export function languageNatives(onUnhandled: (reason: unknown) => void): Languag
   take(String.prototype, 'at codePointAt localeCompare matchAll normalize search toLocaleLowerCase toLocaleUpperCase');
   take(String.prototype, 'trimStart trimEnd trimLeft trimRight isWellFormed toWellFormed anchor big blink bold');
   take(Number.prototype, 'toExponential toPrecision toLocaleString');
-  take(Number, 'isInteger isSafeInteger isFinite isNaN parseInt parseFloat MAX_SAFE_INTEGER MIN_SAFE_INTEGER EPSILON');
+  take(Number, 'isInteger isSafeInteger isFinite isNaN parseInt parseFloat');
   take(Math, 'acosh asinh atanh cbrt clz32 cosh expm1 fround hypot imul log10 log1p log2 sinh tanh trunc f16round');
   take(Object, 'freeze seal preventExtensions isFrozen isSealed isExtensible is hasOwn groupBy getOwnPropertySymbols');
   take(world, 'Map Set WeakMap WeakSet WeakRef Symbol BigInt BigInt64Array BigUint64Array Proxy Reflect Intl Atomics');

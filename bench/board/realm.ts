@@ -11,6 +11,7 @@ import { languageNatives } from './natives-language.ts';
  */
 const natives = new vm.Script(
   `(function (configJson) {
+    'use strict'; // or a function of the firmware could ask for its caller
     (${dspNatives})();
     return (${boardNatives})(configJson, {
       createAdcModel: ${createAdcModel},

@@ -97,7 +97,10 @@ export class VirtualBoard {
     try {
       realm.run(this.#script);
     } catch (e) {
-      if (realm.controls.alive()) throw new Error(`firmware: ${(e as Error)?.stack ?? e}`);
+      if (realm.controls.alive()) {
+        const place = /firmware\.js:\d+:\d+/.exec(String((e as Error)?.stack))?.[0] ?? 'firmware.js';
+        throw new Error(`firmware: ${e} (${place})`);
+      }
     }
     this.#afterRunning();
   }
