@@ -6,7 +6,7 @@ import type { HouseholdView } from './household-view.ts';
 import type { EventSink, LiveStream } from './live-stream.ts';
 import { REGISTERS } from './page/obis.ts';
 import { type PageRequest, type PageServer, SECURITY_HEADERS } from './page-server.ts';
-import { BadInput, decodeRange } from './queries.ts';
+import { decodeRange } from './queries.ts';
 
 /** A day of 25 hours (the end of summer time) and a little more. */
 const MAX_CHART_DAYS = 2;
@@ -91,7 +91,7 @@ export function addApi(server: PageServer, { view, live, isAllowed }: Api): void
 async function within<T>(limitMs: number, work: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new BadInput('too late')), limitMs);
+    timer = setTimeout(() => reject(new Error('too late')), limitMs);
   });
   try {
     return await Promise.race([work, late]);
