@@ -2,7 +2,6 @@
  * Built as a firmware of its own by power-cuts.test.ts: the journal on flash in RAM, for many cuts in one run of real Espruino.
  * What power leaves is made in Node; here it is recovered, on demand with a second cut. Calls come through `global`.
  */
-import { espruinoNatives } from '../../firmware/board/serial.ts';
 import type { FlashPages } from '../../firmware/wallet/flash-pages.ts';
 import { Journal } from '../../firmware/wallet/journal.ts';
 import { JOURNAL_REGION } from '../../hardware/flash.ts';
@@ -10,6 +9,9 @@ import { JOURNAL_REGION } from '../../hardware/flash.ts';
 /** Espruino's. */
 declare var global: { [name: string]: unknown };
 declare function print(line: string): void;
+declare const E: { CRC32(bytes: Uint8Array): number; toUint8Array(text: string): Uint8Array };
+
+const crc32 = (bytes: Uint8Array) => E.CRC32(bytes);
 
 const pageBytes = JOURNAL_REGION.pageBytes;
 const image = new Uint8Array(pageBytes * JOURNAL_REGION.pageCount);
@@ -39,20 +41,20 @@ const flash: FlashPages = {
 };
 
 global.load = (page: number, base64: string) => {
-  image.set(espruinoNatives.fromBase64(base64), page * pageBytes);
+  image.set(E.toUint8Array(atob(base64)), page * pageBytes);
 };
 /** Opens the journal; with `again` ≥ 0 power fails in that operation first, after so many words of it. The image stays as it was. */
 global.recover = (again: number, words: number) => {
   const left = new Uint8Array(image);
   cutAfter = again;
   cutWords = words;
-  let journal = new Journal(flash, espruinoNatives.crc32);
+  let journal = new Journal(flash, crc32);
   try {
     journal.open();
   } catch (error) {
     if ((error as Error).message !== 'power') throw error;
     cutAfter = -1;
-    journal = new Journal(flash, espruinoNatives.crc32);
+    journal = new Journal(flash, crc32);
     journal.open();
   }
   cutAfter = -1;
