@@ -237,11 +237,11 @@ $.go = (steps) => {
     if (steps[i].arm) $.armed = steps[i].arm;
     if (steps[i].toMs !== undefined) $.advance(steps[i].toMs);
     $.flush(true);
-    $.say('T', `${i} ${$.operations}`);
+    $.say('T', i);
   }
   $.flush(true);
   $.say('M', $.realMemory().usage);
   $.dumpFlash();
-  $.say('D', $.dead ? 1 : 0);
+  $.say('D', `${$.dead ? 1 : 0} ${$.operations}`);
   $.say('END', '');
 };

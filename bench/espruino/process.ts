@@ -61,12 +61,13 @@ export async function runEspruino(
         const parts = (rest + text).split(/\r?\n/);
         rest = parts.pop()!;
         for (const part of parts) {
+          if (lines.at(-1) === END) break;
           const at = part.indexOf(MARK);
           const uncaught = part.indexOf('Uncaught ');
           if (at >= 0) lines.push(part.slice(at + 1));
           else if (uncaught >= 0) lines.push(part.slice(uncaught));
-          if (lines.at(-1) === END) child.kill('SIGKILL');
         }
+        if (lines.at(-1) === END) child.kill('SIGKILL');
       });
       child.on('error', reject);
       child.on('close', () => {

@@ -59,8 +59,10 @@ const NO_SENSORS = { pointsPerMs: 1, voltage: [2048], current: [2048] };
 
 /** The same bundle behind a prelude on real Espruino for Linux. Throws where there is none: ask `espruinoBinary()` first. */
 export async function runOnEspruino(options: EspruinoOptions): Promise<EspruinoRun> {
-  const files: Record<string, string> = options.codeIn === 'flash' ? { [BUNDLE_FILE]: options.bundle } : {};
-  const lines = await runEspruino(programOf(options), { timeoutMs: options.timeoutMs ?? 120_000, files });
+  const lines = await runEspruino(programOf(options), {
+    timeoutMs: options.timeoutMs ?? 120_000,
+    files: { [BUNDLE_FILE]: options.bundle },
+  });
   const run: EspruinoRun = {
     serial: [],
     flash: new Uint8Array(REGION_BYTES).fill(0xff),
@@ -80,7 +82,6 @@ export async function runOnEspruino(options: EspruinoOptions): Promise<EspruinoR
       case 'T':
         run.serial.push(Buffer.concat(written));
         written = [];
-        run.flashOperations = Number(text.split(' ')[1]);
         break;
       case 'F': {
         const [offset, page] = text.split(' ');
@@ -96,7 +97,8 @@ export async function runOnEspruino(options: EspruinoOptions): Promise<EspruinoR
         break;
       }
       case 'D':
-        run.cut = text === '1';
+        run.cut = text.startsWith('1');
+        run.flashOperations = Number(text.split(' ')[1]);
         ended = true;
         break;
       case 'P':
@@ -107,13 +109,15 @@ export async function runOnEspruino(options: EspruinoOptions): Promise<EspruinoR
     }
   }
   if (!ended) throw new Error(`espruino stopped before the last step: ${run.output.join(' | ')}`);
+  // an exception that says so, and the interpreter's second line about it
+  if (run.cut) run.output = run.output.filter((line) => !/^Uncaught (power failed|undefined)/.test(line));
   if (written.length) run.serial.push(Buffer.concat(written));
   return run;
 }
 
-/** Prelude, facts, the bundle as it is, steps. */
+/** Prelude, facts, steps; and the bundle from a file of its own, as it is. */
 function programOf(options: EspruinoOptions): string {
-  const { bundle, steps, seed = 1, flash, storage = {}, cutAtStart } = options;
+  const { steps, seed = 1, flash, storage = {}, cutAtStart } = options;
   const facts = {
     pinCurrent: PIN_CURRENT,
     base: JOURNAL_REGION.address,
@@ -150,10 +154,12 @@ function programOf(options: EspruinoOptions): string {
     // the console's own print stays for the marks; the firmware's goes out marked too
     `$.print=print;$.say=function(kind,text){$.print(${JSON.stringify(MARK)}+kind+text)};`,
     `global.print=function(){$.say("P",[].slice.call(arguments).join(" "))};`,
-    '$.realTimeout(function(){$.go($.steps)},1);',
-    ...(options.codeIn === 'flash'
-      ? [`$.realStorage.write("fw",require("fs").readFileSync("${BUNDLE_FILE}"));`, 'eval($.realStorage.read("fw"));']
-      : [bundle]),
+    // As text in a timer the bundle runs in the global scope, and what its top level throws does not end the interpreter.
+    options.codeIn === 'flash'
+      ? `$.realStorage.write("fw",require("fs").readFileSync("${BUNDLE_FILE}"));$.realTimeout($.realStorage.read("fw"),1);`
+      : `$.realTimeout(require("fs").readFileSync("${BUNDLE_FILE}"),1);`,
+    // a round of the idle loop later, in which it tells what nobody caught
+    '$.realTimeout(function(){$.realTimeout(function(){$.go($.steps)},1)},1);',
     '',
   ].join('\n');
 }
