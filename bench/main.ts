@@ -3,7 +3,6 @@ import { writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Neighbourhood } from './neighbourhood.ts';
 import { parseRunOptions, UsageError, usage } from './options.ts';
-import { PartyGone } from './party.ts';
 import { Progress } from './progress.ts';
 import { formatReport, isGood } from './report.ts';
 import { planRun, runDays } from './run.ts';
@@ -11,6 +10,8 @@ import { planRun, runDays } from './run.ts';
 const progress = new Progress();
 let neighbourhood: Neighbourhood | null = null;
 const ending = new AbortController();
+/** The days are over, the page is up. */
+let live = false;
 
 async function run(): Promise<number> {
   const options = parseRunOptions(process.argv.slice(2));
@@ -41,34 +42,39 @@ async function run(): Promise<number> {
     `\nThe clock goes on at real speed. How to trust the page's certificate: ${neighbourhood.pages[0].url}/help`,
   );
   console.log('Ctrl-C ends it.');
+  live = true;
   await neighbourhood.conductor.runLive(ending.signal);
   return 0;
 }
 
-/** The first signal ends the run; a second one does not wait. */
+/** The first signal ends the run in order; a second one does not wait. */
 function end(): void {
   if (ending.signal.aborted) process.exit(130);
   ending.abort();
-  void stop().then(() => process.exit(130));
+  // while the days run there is nobody to see the abort: what they wait for ends here
+  void stop().then(() => process.exit(live ? 0 : 130));
 }
 
-async function stop(): Promise<void> {
-  await Promise.race([neighbourhood?.stop(), sleep(8000)]);
+let stopped: Promise<unknown> | null = null;
+function stop(): Promise<unknown> {
+  stopped ??= Promise.race([neighbourhood?.stop(), sleep(8000)]);
+  return stopped;
 }
 
 process.on('SIGINT', end);
 process.on('SIGTERM', end);
+let code = 2;
 try {
-  process.exitCode = await run();
+  code = await run();
 } catch (error) {
-  if (!ending.signal.aborted) {
+  if (ending.signal.aborted) {
+    code = 130;
+  } else {
     progress.done();
     console.error(`\nquietmeter: ${(error as Error).message}`);
     if (error instanceof UsageError) console.error(`\n${usage}`);
-    else if (!(error instanceof PartyGone) && process.env.DEBUG) console.error((error as Error).stack);
-    process.exitCode = 2;
+    else if (process.env.DEBUG) console.error((error as Error).stack);
   }
-} finally {
-  if (!ending.signal.aborted) await stop();
 }
-process.exit();
+await stop();
+process.exit(code);

@@ -1,5 +1,5 @@
 /**
- * `npm run -s measure -- bench [--json] [--households 1,3,10,30]`: how fast the whole bench runs, boards, gateways with
+ * `npm run -s measure -- bench [--json] [--households 1,3,10,30] [--hours 48]`: how fast the whole bench runs, boards, gateways with
  * their TPMs, broker, collector, provider and all stores included, pinned to one processor core. The time shared out among
  * households is what counts: households × rate must stay level. The goal: 5,000 × real time for one household.
  */
@@ -27,22 +27,27 @@ interface Row {
 
 export async function run({ json, args }: { json: boolean; args: string[] }): Promise<number> {
   if (!process.env[PINNED]) return runPinned();
-  const at = args.indexOf('--households');
-  const counts = at < 0 ? HOUSEHOLDS : (args[at + 1] ?? '').split(',').map(Number);
-  if (counts.some((count) => !Number.isInteger(count) || count < 1)) {
-    console.error('--households: expected numbers such as 1,3,10');
-    return 2;
-  }
+  const counts = numbers('--households', args, HOUSEHOLDS);
+  const [householdHours] = numbers('--hours', args, [HOUSEHOLD_HOURS]);
   const stateDir = mkdtempSync(join(tmpdir(), 'quietmeter-bench-'));
   const rows: Row[] = [];
   try {
-    for (const households of counts) rows.push(await measure(households, stateDir));
+    for (const households of counts) rows.push(await measure(households, householdHours, stateDir));
   } finally {
     rmSync(stateDir, { recursive: true, force: true });
   }
   if (json) console.log(JSON.stringify({ rows }));
   else print(rows);
   return 0;
+}
+
+/** @throws Error that names the option */
+function numbers(option: string, args: string[], otherwise: number[]): number[] {
+  const at = args.indexOf(option);
+  const values = at < 0 ? otherwise : (args[at + 1] ?? '').split(',').map(Number);
+  if (values.some((value) => !Number.isInteger(value) || value < 1))
+    throw new Error(`${option}: expected whole numbers such as 1,3,10`);
+  return values;
 }
 
 /** The same command again, on one core only. */
@@ -56,12 +61,12 @@ function runPinned(): number {
   return status ?? 1;
 }
 
-async function measure(households: number, stateDir: string): Promise<Row> {
+async function measure(households: number, householdHours: number, stateDir: string): Promise<Row> {
   const progress = new Progress();
   const plan = await planRun(parseRunOptions(['--households', String(households), '--state', stateDir])!);
   // From the morning on: the sun is up, everything has something to do.
   const startMs = plan.startMs + 6 * HOUR_MS;
-  const durationMs = Math.max(HOUR_MS, Math.round(HOUSEHOLD_HOURS / households) * HOUR_MS);
+  const durationMs = Math.max(HOUR_MS, Math.round(householdHours / households) * HOUR_MS);
   const { scenario } = plan;
   const options = { scenario, startMs, endMs: startMs + durationMs, stateDir, port: null, progress };
   const neighbourhood = await Neighbourhood.start(options);
