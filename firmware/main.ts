@@ -8,7 +8,7 @@
 import { JOURNAL_REGION } from '../hardware/flash.ts';
 import { Adc } from './board/adc.ts';
 import { kickWatchdog, meterId, startWatchdog, uptimeMs } from './board/clock.ts';
-import { flashPages } from './board/flash.ts';
+import { flashPages, journalNatives } from './board/flash.ts';
 import { espruinoNatives, openGatewayPort } from './board/serial.ts';
 import { MeterLink } from './link/meter-link.ts';
 import { WallClock } from './link/wall-clock.ts';
@@ -27,7 +27,7 @@ const calibrationFile = storage.readJSON('calibration', true);
 const household = storage.readJSON('household', true);
 const calibration = calibrationFile === undefined ? nominalCalibration() : checkCalibration(calibrationFile);
 
-const journal = new Journal(flashPages(JOURNAL_REGION), espruinoNatives.crc32);
+const journal = new Journal(flashPages(JOURNAL_REGION), journalNatives);
 journal.open();
 
 const metering = new Metering(E, calibration, meteringConfig());

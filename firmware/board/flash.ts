@@ -1,6 +1,11 @@
-/** The journal's pages on the chip. (Espruino dialect; touches Espruino's globals) */
+/** The journal's pages on the chip, and what Espruino does natively for it. (Espruino dialect; touches Espruino's globals) */
 import type { FlashRegion } from '../../hardware/flash.ts';
-import type { FlashPages } from '../wallet/flash-pages.ts';
+import type { FlashPages, JournalNatives } from '../wallet/flash-pages.ts';
+
+export const journalNatives: JournalNatives = {
+  crc32: (bytes) => E.CRC32(bytes),
+  dot: (bytes, weights) => E.convolve(bytes, weights, 0),
+};
 
 export function flashPages(region: FlashRegion): FlashPages {
   const flash = require('Flash');

@@ -14,5 +14,10 @@ export interface FlashPages {
   erase(page: number): void;
 }
 
-/** CRC-32 as in zlib, unsigned. */
-export type Crc32 = (bytes: Uint8Array) => number;
+/** What the journal leaves to native code, so that a page of some hundred entries is read in a few calls. */
+export interface JournalNatives {
+  /** CRC-32 as in zlib, unsigned. */
+  crc32(bytes: Uint8Array): number;
+  /** Σ bytes[i] · weights[i mod weights.length] */
+  dot(bytes: Uint8Array, weights: Int32Array): number;
+}

@@ -2,7 +2,7 @@ import type { MeterRecord } from '../../protocol/wire/link-messages.ts';
 import { FLAG_NO_CLOCK, FLAG_POWER_CUT, LINK_RECORD } from '../../protocol/wire/link-messages.ts';
 import type { Entry } from './entry.ts';
 import { FULL_CHECKPOINT, FULL_RECORD, FULL_UNITS, UNIT_BYTES } from './entry.ts';
-import type { Crc32, FlashPages } from './flash-pages.ts';
+import type { FlashPages, JournalNatives } from './flash-pages.ts';
 import { Ring } from './ring.ts';
 
 /**
@@ -40,20 +40,20 @@ export class Journal {
   records: Ring;
 
   /** Throws where the region is too small. Reads and writes nothing yet. */
-  constructor(flash: FlashPages, crc32: Crc32) {
+  constructor(flash: FlashPages, natives: JournalNatives) {
     const entriesPerPage = Math.floor(flash.pageBytes / UNIT_BYTES) - FULL_UNITS + 1;
     // one page of the ring is always being erased or filled
     const recordPages = Math.ceil(RECORD_UNITS / entriesPerPage) + 1;
     if (recordPages + 2 > flash.pageCount) throw new Error('flash region: ' + flash.pageCount + ' pages are too few');
     this.checkpointMs = flash.pageCount >= PAGES_FOR_SECONDS ? 1000 : 10000;
-    this.checkpoints = new Ring(flash, crc32, {
+    this.checkpoints = new Ring(flash, natives, {
       firstPage: 0,
       pageCount: flash.pageCount - recordPages,
       kind: FULL_CHECKPOINT,
       periodMs: this.checkpointMs,
       slots: 0,
     });
-    this.records = new Ring(flash, crc32, {
+    this.records = new Ring(flash, natives, {
       firstPage: flash.pageCount - recordPages,
       pageCount: recordPages,
       kind: FULL_RECORD,

@@ -2,16 +2,23 @@
  * Built as a firmware of its own by power-cuts.test.ts: the journal on flash in RAM, for many cuts in one run of real Espruino.
  * What power leaves is made in Node; here it is recovered, on demand with a second cut. Calls come through `global`.
  */
-import type { FlashPages } from '../../firmware/wallet/flash-pages.ts';
+import type { FlashPages, JournalNatives } from '../../firmware/wallet/flash-pages.ts';
 import { Journal } from '../../firmware/wallet/journal.ts';
 import { JOURNAL_REGION } from '../../hardware/flash.ts';
 
 /** Espruino's. */
 declare var global: { [name: string]: unknown };
 declare function print(line: string): void;
-declare const E: { CRC32(bytes: Uint8Array): number; toUint8Array(text: string): Uint8Array };
+declare const E: {
+  CRC32(bytes: Uint8Array): number;
+  convolve(a: Uint8Array, b: Int32Array, offset: number): number;
+  toUint8Array(text: string): Uint8Array;
+};
 
-const crc32 = (bytes: Uint8Array) => E.CRC32(bytes);
+const natives: JournalNatives = {
+  crc32: (bytes) => E.CRC32(bytes),
+  dot: (bytes, weights) => E.convolve(bytes, weights, 0),
+};
 
 const pageBytes = JOURNAL_REGION.pageBytes;
 const image = new Uint8Array(pageBytes * JOURNAL_REGION.pageCount);
@@ -48,13 +55,13 @@ global.recover = (again: number, words: number) => {
   const left = new Uint8Array(image);
   cutAfter = again;
   cutWords = words;
-  let journal = new Journal(flash, crc32);
+  let journal = new Journal(flash, natives);
   try {
     journal.open();
   } catch (error) {
     if ((error as Error).message !== 'power') throw error;
     cutAfter = -1;
-    journal = new Journal(flash, crc32);
+    journal = new Journal(flash, natives);
     journal.open();
   }
   cutAfter = -1;

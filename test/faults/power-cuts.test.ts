@@ -1,9 +1,13 @@
 import test from 'ava';
+import { makeChip } from '../../bench/board/adc-model.ts';
+import { type PowerCut, VirtualBoard } from '../../bench/board/virtual-board.ts';
 import { END, espruinoBinary, MARK, runEspruino } from '../../bench/espruino/process.ts';
 import { Journal, RECORDS_KEPT } from '../../firmware/wallet/journal.ts';
 import { FLAG_NO_CLOCK, type MeterRecord } from '../../protocol/wire/link-messages.ts';
 import { buildFirmware } from '../../scripts/build.mjs';
-import { crc32, type FlashOperation, MemoryFlash, PowerFailed, seeded } from '../firmware/wallet/memory-flash.ts';
+import { GatewayPeer } from '../firmware/gateway-peer.ts';
+import { mains } from '../firmware/mains.ts';
+import { type FlashOperation, MemoryFlash, natives, PowerFailed, seeded } from '../firmware/wallet/memory-flash.ts';
 
 /**
  * Power fails in every flash operation of a day, in every way in which it can (espruino.md):
@@ -31,7 +35,7 @@ interface Promised {
 /** 50 days before, so that both rings have gone round, then the day: checkpoints, records, two starts, a clock that is set back. */
 function recordDay() {
   const flash = new MemoryFlash(PAGES);
-  let journal = new Journal(flash, crc32);
+  let journal = new Journal(flash, natives);
   journal.open();
   const records = new Map<number, MeterRecord>();
   const operations: (FlashOperation & { promised: Promised })[] = [];
@@ -72,7 +76,7 @@ function recordDay() {
       importMwh += 5000;
       journal.checkpoint(importMwh, exportMwh, 910_000);
       const { boot } = journal;
-      journal = new Journal(flash, crc32);
+      journal = new Journal(flash, natives);
       // while it opens nothing new is promised
       const last = { ...operations.at(-1)!.promised, importMwh, exportMwh };
       const from = operations.length;
@@ -180,7 +184,7 @@ function openAndCheck(scratch: Scratch, promised: Promised, where: () => string)
     scratch.save(operation.page);
     done.push(operation);
   };
-  const journal = new Journal(flash, crc32);
+  const journal = new Journal(flash, natives);
   journal.open();
   flash.before = null;
   const { importMwh, exportMwh } = journal;
@@ -201,7 +205,7 @@ function openAndCheck(scratch: Scratch, promised: Promised, where: () => string)
 }
 function openUntilCut(flash: MemoryFlash) {
   try {
-    new Journal(flash, crc32).open();
+    new Journal(flash, natives).open();
   } catch (error) {
     if (error instanceof PowerFailed) return;
     throw error;
@@ -279,14 +283,14 @@ test('the journal: every cut of every flash operation of a day, and a second one
 function liveOn(scratch: Scratch, checkpoints: number, where: () => string) {
   const depth = scratch.depth;
   scratch.flash.before = (operation) => scratch.save(operation.page);
-  let journal = new Journal(scratch.flash, crc32);
+  let journal = new Journal(scratch.flash, natives);
   journal.open();
   let { importMwh } = journal;
   for (let start = 0; start < 2; start++) {
     for (let i = 1; i <= checkpoints; i++) journal.checkpoint(++importMwh, journal.exportMwh, i * 10_000);
     journal.appendRecord(60_000, 0, 0);
     const number = journal.newestRecord();
-    journal = new Journal(scratch.flash, crc32);
+    journal = new Journal(scratch.flash, natives);
     journal.open();
     if (journal.importMwh !== importMwh || journal.record(number)?.importMwh !== importMwh) {
       throw new Error(`what came after the recovery is lost, ${where()}`);
@@ -300,7 +304,7 @@ function liveOn(scratch: Scratch, checkpoints: number, where: () => string) {
 function checkAllRecords(scratch: Scratch, promised: Promised) {
   const depth = scratch.depth;
   scratch.flash.before = (operation) => scratch.save(operation.page);
-  const journal = new Journal(scratch.flash, crc32);
+  const journal = new Journal(scratch.flash, natives);
   journal.open();
   for (let n = journal.oldestRecord(); n <= promised.newestRecord; n++) {
     if (!same(journal.record(n), day.records.get(n)!)) throw new Error(`record ${n} is another one`);
@@ -321,6 +325,64 @@ test('the day has what a cut may meet', (t) => {
   );
   const slots = [...day.records.values()].filter((record) => record.flags & FLAG_NO_CLOCK);
   t.true(slots.length >= 5, 'closing records, and records of a clock that was set back');
+});
+
+test('the whole board: power fails in every 50th flash operation of some hours, on demand again while it starts', async (t) => {
+  const { code: bundle } = await buildFirmware();
+  const startMs = Date.UTC(2026, 1, 3, 10);
+  const chip = makeChip(11);
+  const board = new VirtualBoard({ bundle, seed: 11, chip, startMs });
+  const peer = new GatewayPeer(); // throws where a register falls, a slot or a record comes twice
+  let nowMs = startMs;
+  const greet = () => {
+    nowMs += 200;
+    board.advanceTo(nowMs);
+    board.receive(peer.hear(board.take(), nowMs));
+  };
+  board.setMains(mains(10));
+  board.start();
+  greet();
+  let cuts = 0;
+  let secondCuts = 0;
+  for (let hour = 0; hour < 6; hour++) {
+    board.setMains(mains(hour % 2 ? -6 : 10));
+    const endMs = startMs + (hour + 1) * 3_600_000;
+    while (nowMs < endMs) {
+      const kind = below(3);
+      const cut: PowerCut = kind === 0 ? { kind: 'nothing' } : { kind: kind === 1 ? 'words' : 'torn', words: below(4) };
+      board.armCut({ afterFlashOperations: 49, ...cut });
+      const before = cuts;
+      while (board.running && nowMs < endMs) {
+        nowMs += 10_000;
+        board.advanceTo(nowMs);
+        board.receive(peer.hear(board.take(), nowMs));
+      }
+      if (board.running) break;
+      cuts++;
+      const { importMwh, exportMwh, boot } = peer.live!;
+      if (cuts % 2 === 0) {
+        board.armCut({ afterFlashOperations: below(2), kind: 'torn', words: below(12) });
+        board.start();
+        if (!board.running) secondCuts++;
+      }
+      if (!board.running) board.start();
+      greet();
+      nowMs += 1000;
+      board.advanceTo(nowMs);
+      board.receive(peer.hear(board.take(), nowMs));
+      t.true(peer.hello!.boot > boot, `cut ${before}`);
+      t.is(peer.live!.boot, peer.hello!.boot);
+      // One checkpoint more than what was said is possible, one less is not.
+      const gained = peer.live!.importMwh - importMwh + peer.live!.exportMwh - exportMwh;
+      t.true(gained >= 0 && gained <= (10 * 230 * 12_000) / 3600, `cut ${before}: ${gained} mWh`);
+    }
+  }
+  t.deepEqual(board.output, []);
+  t.is(peer.reader.damaged, 0);
+  t.log(
+    `${board.flashOperations} operations, ${cuts} cuts, ${secondCuts} in a recovery, ${peer.records.length} records`,
+  );
+  t.true(cuts > 35 && secondCuts > 10);
 });
 
 /** What the journal's own little firmware (journal-on-board.ts) says of each cut. */

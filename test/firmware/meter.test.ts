@@ -22,7 +22,7 @@ import {
   type MeterRecord,
 } from '../../protocol/wire/link-messages.ts';
 import { nodeNatives } from '../../protocol/wire/node-natives.ts';
-import { crc32, MemoryFlash } from './wallet/memory-flash.ts';
+import { MemoryFlash, natives } from './wallet/memory-flash.ts';
 
 const MS_PER_HOUR = 3_600_000;
 const QUARTER_HOUR_MS = 900_000;
@@ -48,7 +48,7 @@ class Rig {
 
   constructor(flash = new MemoryFlash(16)) {
     this.flash = flash;
-    this.journal = new Journal(flash, crc32);
+    this.journal = new Journal(flash, natives);
     this.journal.open();
     const measurement = {
       powerMw: 0,

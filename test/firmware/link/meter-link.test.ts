@@ -25,7 +25,7 @@ import {
   REFUSED_UNKNOWN,
 } from '../../../protocol/wire/link-messages.ts';
 import { nodeNatives } from '../../../protocol/wire/node-natives.ts';
-import { crc32, MemoryFlash } from '../wallet/memory-flash.ts';
+import { MemoryFlash, natives } from '../wallet/memory-flash.ts';
 
 const NOW = 1_700_000_000_000;
 const LIVE: Live = {
@@ -47,7 +47,7 @@ const LIVE: Live = {
 /** A meter's half with a journal of `records` records, and what it says, second by second. */
 class Rig {
   readonly flash = new MemoryFlash(16);
-  readonly journal = new Journal(this.flash, crc32);
+  readonly journal = new Journal(this.flash, natives);
   readonly link: MeterLink;
   readonly times: number[] = [];
   readonly #reader = new FrameReader(nodeNatives);
@@ -58,7 +58,7 @@ class Rig {
     this.journal.open();
     for (let n = 0; n < records; n++) this.record();
     if (restart) {
-      this.journal = new Journal(this.flash, crc32);
+      this.journal = new Journal(this.flash, natives);
       this.journal.open();
     }
     const port = {
