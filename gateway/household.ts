@@ -19,9 +19,11 @@ import type { MeterLink } from './meter/link.ts';
 import type { GatewayStore, Report, TimedLive } from './store.ts';
 import type { Uplink } from './uplink/uplink.ts';
 import type {
+  BillView,
   HouseholdView,
   LivePoint,
   MinutePoint,
+  PriceRow,
   QuarterHour,
   ReportRow,
   ReportState,
@@ -41,6 +43,8 @@ export interface HouseholdParts {
   store: GatewayStore;
   link: MeterLink;
   uplink: Uplink;
+  /** Absent where this household is not billed here. */
+  billing?: { bill(month: number): BillView; prices(fromSlot: number, toSlot: number): PriceRow[] };
 }
 
 export class Household implements HouseholdView {
@@ -100,6 +104,14 @@ export class Household implements HouseholdView {
       importWh: report.importWh,
       exportWh: report.exportWh,
     }));
+  }
+
+  bill(month: number): BillView | null {
+    return this.#parts.billing?.bill(month) ?? null;
+  }
+
+  prices(fromMs: number, toMs: number): PriceRow[] {
+    return this.#parts.billing?.prices(...slotRange(fromMs, toMs)) ?? [];
   }
 
   connection(): { meter: boolean; grid: boolean; pendingReports: number } {

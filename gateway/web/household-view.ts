@@ -43,6 +43,48 @@ export interface ReportRow {
   importWh: number;
   exportWh: number;
 }
+/** One day of UTC on the bill. Lines add up to the bill exactly. */
+export interface BillLine {
+  /** Days since 1 January 1970. */
+  day: number;
+  startMs: number;
+  importMwh: number;
+  exportMwh: number;
+  /** Thousandths of a cent. What is drawn costs, what is fed in is credited; either may be negative where its price is. */
+  costMilliCent: number;
+  creditMilliCent: number;
+  /** Quarter hours of the day whose price is not known yet: their energy is in the line, their money is not. */
+  unpriced: number;
+}
+/** Whether what the meter said is kept unchanged, and in plain words what is wrong where it is not. */
+export interface LogState {
+  ok: boolean;
+  reason: string | null;
+}
+/** The bill of a calendar month of UTC, computed in the house; its total is all that the provider learns. */
+export interface BillView {
+  /** Months since January 1970. */
+  month: number;
+  lines: BillLine[];
+  /** To be paid; negative where the credit is more. */
+  totalMilliCent: number;
+  /** ISO 4217; empty while no tariff is known. */
+  currency: string;
+  /** The newest price list in it; 0 where there is none. */
+  priceVersion: number;
+  /** `growing`: not over yet, or not sent yet. */
+  state: 'growing' | 'sent' | 'acknowledged';
+  /** In plain words why it has not been sent, or not acknowledged; null where nothing is wrong. */
+  waitsFor: string | null;
+  logState: LogState;
+}
+/** What a kWh costs, and what is paid for one, in a quarter hour. */
+export interface PriceRow {
+  slot: number;
+  startMs: number;
+  importMilliCentPerKwh: number;
+  exportMilliCentPerKwh: number;
+}
 export interface HouseholdView {
   readonly householdName: string;
   nowMs(): number;
@@ -53,6 +95,10 @@ export interface HouseholdView {
   minutes(fromMs: number, toMs: number): MinutePoint[];
   quarterHours(fromMs: number, toMs: number): QuarterHour[];
   reports(fromMs: number, toMs: number): ReportRow[];
+  /** The bill of a month (months since January 1970), growing or sent; null where this household is not billed here. */
+  bill(month: number): BillView | null;
+  /** Known prices of the quarter hours that begin in [fromMs, toMs). */
+  prices(fromMs: number, toMs: number): PriceRow[];
   /** Whether the meter, the grid side are reachable now, and how much waits to be delivered. */
   connection(): { meter: boolean; grid: boolean; pendingReports: number };
   /** Asks the meter whether its clamp is the right way round, while a resistive load above 500 W is on. */

@@ -15,6 +15,30 @@ export const LABELS = {
   batch: 'quietmeter/v1/batch',
   /** Provider's MAC over "batch n is on my disk". */
   batchAcknowledged: 'quietmeter/v1/batch-acknowledged',
+  /** HMAC chain over what the meter said (protocol/billing/log.ts). */
+  log: 'quietmeter/v1/log',
+  /** HMAC over the chain's head as it is anchored outside the log. */
+  logAnchor: 'quietmeter/v1/log-anchor',
+  /** Provider's offline key over a tariff: currency, least price, the key that signs prices. */
+  tariff: 'quietmeter/v1/tariff',
+  /** Provider's price key over the prices of whole days. */
+  prices: 'quietmeter/v1/prices',
+  /** Identifier's TPM key over the bill of a month. */
+  bill: 'quietmeter/v1/bill',
+  /** Identifier key over one request to a service (protocol/identity/signed-request.ts). */
+  signedRequest: 'quietmeter/v1/signed-request',
+  /** HPKE `info` of initialisation's first and third message, gateway to trusted third party (protocol/identity/initialisation.ts). */
+  initialisationRequest: 'quietmeter/v1/initialisation-request',
+  initialisationAnswer: 'quietmeter/v1/initialisation-answer',
+  /** MAC under the secret that only the endorsement key's TPM could activate. */
+  initialisationActivated: 'quietmeter/v1/initialisation-activated',
+  /** Derives the key that certificates are encrypted under on their way to that TPM. */
+  initialisationCertificates: 'quietmeter/v1/initialisation-certificates',
+  /** Trusted third party over a day's pseudonym key (protocol/identity/pseudonym-certificate.ts). */
+  pseudonymCertificate: 'quietmeter/v1/pseudonym-certificate',
+  /** Trusted third party over what is revoked (protocol/identity/revocation-list.ts). */
+  revokedPseudonyms: 'quietmeter/v1/revoked-pseudonyms',
+  revokedCertificates: 'quietmeter/v1/revoked-certificates',
 } as const;
 
 export type Label = (typeof LABELS)[keyof typeof LABELS];

@@ -112,6 +112,12 @@ export class MemoryHousehold implements HouseholdView {
     });
   }
 
+  bill() {
+    return null;
+  }
+  prices() {
+    return [];
+  }
   connection() {
     return { ...this.state };
   }
