@@ -6,7 +6,7 @@ import { SLOT_MS } from '../../../protocol/time/slots.ts';
 import { AREA, expectedReadings, FIRST_SLOT, House, T0 } from '../support/house.ts';
 
 test('led by a conductor: it settles when everything is delivered, and answers what it holds', async (t) => {
-  const house = await House.build();
+  const house = await House.build(t);
   const ready = await house.gateway.start();
   t.deepEqual(ready, { type: 'ready' });
   await house.greet();
@@ -43,11 +43,10 @@ test('led by a conductor: it settles when everything is delivered, and answers w
   t.is(await house.gateway.ask('anything else'), null);
   t.is(await house.gateway.stop(), 0);
   t.is(house.gateway.log, '');
-  await house.demolish();
 });
 
 test('everything in its folder is its owner’s only', async (t) => {
-  const house = await House.build();
+  const house = await House.build(t);
   await house.gateway.start();
   await house.greet();
   await house.step();
@@ -55,11 +54,10 @@ test('everything in its folder is its owner’s only', async (t) => {
   const files = readdirSync(dataDir, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
   t.true(files.some(({ name }) => name === 'pseudonym.tpmkey'));
   for (const { parentPath, name } of files) t.is(statSync(join(parentPath, name)).mode & 0o077, 0, name);
-  await house.demolish();
 });
 
 test('where delivery cannot be waited for it settles at once, and says what is pending', async (t) => {
-  const house = await House.build();
+  const house = await House.build(t);
   await house.gateway.start();
   await house.greet();
   await house.step();
@@ -69,11 +67,10 @@ test('where delivery cannot be waited for it settles at once, and says what is p
   await house.grid.startBroker();
   await house.step();
   t.deepEqual(await house.grid.readings(AREA), expectedReadings(house));
-  await house.demolish();
 });
 
 test('a second word of the conductor takes the place of the first: a peer is down, do not wait', async (t) => {
-  const house = await House.build();
+  const house = await House.build(t);
   await house.gateway.start();
   await house.greet();
   house.grid.stopCollector();
@@ -84,11 +81,10 @@ test('a second word of the conductor takes the place of the first: a peer is dow
   const [settled] = await Promise.all([second, first]);
   t.is(settled.pending, 1);
   t.true(settled.serial!.length > 0, 'the meter is acknowledged all the same');
-  await house.demolish();
 });
 
 test('a TPM that goes away in the middle of the day: readings wait, and leave when it is back', async (t) => {
-  const house = await House.build();
+  const house = await House.build(t);
   await house.gateway.start();
   await house.greet();
   for (let k = 0; k < 2; k++) await house.step();
@@ -105,11 +101,10 @@ test('a TPM that goes away in the middle of the day: readings wait, and leave wh
   await house.step();
   t.is((await house.totals()).trouble, null);
   t.deepEqual(await house.grid.readings(AREA), expectedReadings(house));
-  await house.demolish();
 });
 
 test('it carries its page, whose address it says when it is ready', async (t) => {
-  const house = await House.build();
+  const house = await House.build(t);
   Object.assign(house.gateway.config, { web: { port: 0, host: '127.0.0.1' } });
   const { url, firstPassword } = await house.gateway.start();
   t.regex(url!, /^https:\/\//);
@@ -118,16 +113,14 @@ test('it carries its page, whose address it says when it is ready', async (t) =>
   const again = await house.gateway.start();
   t.is(again.firstPassword, undefined);
   t.false(house.gateway.log.includes(firstPassword!));
-  await house.demolish();
 });
 
 test('no secret is logged, and a wrong configuration is one sentence with the path of the field', async (t) => {
-  const house = await House.build();
+  const house = await House.build(t);
   Object.assign(house.gateway.config, { broker: { url: 'mqtt://plain:1883', caFile: 'ca.pem' } });
   await t.throwsAsync(() => house.gateway.start(), { message: /gateway\.json: broker\.url: is not of the form mqtts/ });
   t.is(house.gateway.log.trim().split('\n').length, 1);
   Object.assign(house.gateway.config, { broker: { url: house.grid.url, caFile: 'nowhere.pem' } });
   await t.throwsAsync(() => house.gateway.start(), { message: /nowhere\.pem/ });
   t.truthy(readFileSync(join(house.directory, 'gateway.json')));
-  await house.demolish();
 });

@@ -95,6 +95,11 @@ export class FakeGrid {
     await new Promise<void>((closed) => this.#broker!.close(closed));
   }
 
+  /** For good. */
+  async stop(): Promise<void> {
+    if (this.#server?.listening) await this.stopBroker();
+  }
+
   stopCollector(): void {
     this.collecting = false;
   }

@@ -2,6 +2,7 @@
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { ExecutionContext } from 'ava';
 import { cloneTpm, type RunningTpm, setUpTpm, startTpm } from '../../../bench/software-tpm.ts';
 import type { GatewayConfig } from '../../../gateway/config.ts';
 import { SLOT_MS, slotStartMs } from '../../../protocol/time/slots.ts';
@@ -43,8 +44,9 @@ export class House {
   steps = 0;
   nowMs = T0 - 60_000;
 
-  static async build(): Promise<House> {
+  static async build(t: ExecutionContext): Promise<House> {
     const house = new House();
+    t.teardown(() => house.#demolish());
     madeTpm ??= makeTpm();
     const state = join(house.directory, 'tpm');
     await cloneTpm(await madeTpm, state);
@@ -103,10 +105,10 @@ export class House {
     return (await this.gateway.ask('totals')) as Totals;
   }
 
-  async demolish(): Promise<void> {
-    if (this.gateway.running) await this.gateway.stop();
-    await this.tpm.stop();
-    await this.grid.stopBroker();
+  async #demolish(): Promise<void> {
+    if (this.gateway?.running) await this.gateway.kill();
+    await this.tpm?.stop();
+    await this.grid?.stop();
   }
 }
 

@@ -21,10 +21,19 @@ class Bench {
 
   readonly #broker: { url: string; ca: string };
 
-  constructor(grid: FakeGrid, broker = { url: grid.url, ca: grid.ca }) {
+  private constructor(grid: FakeGrid, impostor: FakeGrid | null) {
     this.grid = grid;
-    this.#broker = broker;
+    this.#broker = { url: (impostor ?? grid).url, ca: grid.ca };
     this.open();
+  }
+  static async build(t: ExecutionContext, impostor: FakeGrid | null = null): Promise<Bench> {
+    const bench = new Bench(await FakeGrid.start(), impostor);
+    t.teardown(async () => {
+      await bench.close();
+      await bench.grid.stop();
+      await impostor?.stop();
+    });
+    return bench;
   }
   open(): void {
     this.store = new GatewayStore(this.dataDir);
@@ -53,46 +62,43 @@ class Bench {
     this.store.write({ lives: [], records: [], edges: [], marks: [], slots: [], reports });
     this.uplink.reportsAdded();
   }
-  /** The end of a test: what the provider would read is what was reported. */
-  async closeHaving(t: ExecutionContext, slots: number[]): Promise<void> {
+  /** What the provider would read is what was reported. */
+  async hasDelivered(t: ExecutionContext, slots: number[]): Promise<void> {
     const readings = await this.grid.readings(AREA);
     t.deepEqual(
       readings,
       slots.map((slot) => ({ slot: S + slot, importWh: 10 * slot, exportWh: 0 })),
     );
-    await this.close();
-    await this.grid.stopBroker();
   }
 }
 const range = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, i) => from + i);
 
 test('readings reach the provider as they were, and are delivered once acknowledged', async (t) => {
-  const bench = new Bench(await FakeGrid.start());
+  const bench = await Bench.build(t);
   bench.report(S, 50);
   await bench.uplink.idle();
   t.is(bench.store.totals().quarterHoursDelivered, 50);
   t.is(bench.grid.arrived.length, 50);
   t.is(bench.uplink.pending, 0);
-  await bench.closeHaving(t, range(0, 50));
+  await bench.hasDelivered(t, range(0, 50));
 });
 
 test('nothing that travels has a length or a name that tells households apart', async (t) => {
-  const bench = new Bench(await FakeGrid.start());
+  const bench = await Bench.build(t);
   bench.report(S, 3);
   await bench.uplink.idle();
-  await bench.uplink.close();
-  bench.store.close();
+  await bench.close();
   bench.open();
   bench.report(S + 3);
   await bench.uplink.idle();
   t.is(new Set(bench.grid.arrived.map(({ bytes }) => bytes.length)).size, 1);
   t.true(bench.grid.clients.every((id) => ADDRESS_PATTERN.test(id)));
   t.is(new Set(bench.grid.clients).size, bench.grid.clients.length, 'an address is never used again');
-  await bench.closeHaving(t, range(0, 4));
+  await bench.hasDelivered(t, range(0, 4));
 });
 
 test('what the collector had before it was killed is sent again, byte for byte, and stored once', async (t) => {
-  const bench = new Bench(await FakeGrid.start());
+  const bench = await Bench.build(t);
   bench.grid.mute = true;
   bench.report(S, 5);
   await bench.grid.until(() => bench.grid.stored.size === 5);
@@ -102,11 +108,11 @@ test('what the collector had before it was killed is sent again, byte for byte, 
   bench.grid.startCollector(); // "listening": nobody waits for a timer
   await bench.uplink.idle();
   t.is(bench.grid.arrived.length, 10);
-  await bench.closeHaving(t, range(0, 5));
+  await bench.hasDelivered(t, range(0, 5));
 });
 
 test('a broker that is away and comes back: readings made meanwhile are delivered', async (t) => {
-  const bench = new Bench(await FakeGrid.start());
+  const bench = await Bench.build(t);
   bench.report(S);
   await bench.uplink.idle();
   await bench.grid.stopBroker();
@@ -118,11 +124,11 @@ test('a broker that is away and comes back: readings made meanwhile are delivere
   await bench.uplink.idle();
   t.true(bench.uplink.connected);
   t.true(bench.log.some((line) => line.startsWith('broker: ')));
-  await bench.closeHaving(t, range(0, 21));
+  await bench.hasDelivered(t, range(0, 21));
 });
 
 test('a gateway that ends before the answer sends the same bytes after its start', async (t) => {
-  const bench = new Bench(await FakeGrid.start());
+  const bench = await Bench.build(t);
   bench.grid.mute = true;
   bench.report(S, 4);
   await bench.grid.until(() => bench.grid.stored.size === 4);
@@ -135,11 +141,11 @@ test('a gateway that ends before the answer sends the same bytes after its start
     t.is(bySlot(slot).length, 2);
     t.deepEqual(bySlot(slot)[0].bytes, bySlot(slot)[1].bytes);
   }
-  await bench.closeHaving(t, range(0, 4));
+  await bench.hasDelivered(t, range(0, 4));
 });
 
 test('a connection carries one reading key only: a backlog of three days takes three addresses', async (t) => {
-  const bench = new Bench(await FakeGrid.start());
+  const bench = await Bench.build(t);
   const days = [0, 1, 2].map((day) => day * SLOTS_PER_DAY);
   bench.signers.away = new Error('not yet');
   for (const day of days) bench.report(S + day, 40);
@@ -153,14 +159,14 @@ test('a connection carries one reading key only: a backlog of three days takes t
     [...certificates.values()].map(({ size }) => size),
     [1, 1, 1],
   );
-  await bench.closeHaving(
+  await bench.hasDelivered(
     t,
     days.flatMap((day) => range(day, day + 40)),
   );
 });
 
 test('"not now" is asked again, "never" is given up and said', async (t) => {
-  const bench = new Bench(await FakeGrid.start());
+  const bench = await Bench.build(t);
   bench.grid.verdicts.set(S, 'unregistered').set(S + 1, 'badSignature');
   bench.report(S, 3);
   await bench.grid.until(() => bench.grid.arrived.filter(({ slot }) => slot === S).length === 2);
@@ -170,11 +176,11 @@ test('"not now" is asked again, "never" is given up and said', async (t) => {
   bench.grid.verdicts.delete(S);
   bench.grid.startCollector(); // it has read its registrations again
   await bench.uplink.idle();
-  await bench.closeHaving(t, [0, 2]);
+  await bench.hasDelivered(t, [0, 2]);
 });
 
 test('without the TPM readings wait unsealed, and that is said; they leave when it is back', async (t) => {
-  const bench = new Bench(await FakeGrid.start());
+  const bench = await Bench.build(t);
   bench.signers.away = new Error('the TPM went away');
   bench.report(S, 3);
   await new Promise((later) => setTimeout(later, 50));
@@ -184,11 +190,11 @@ test('without the TPM readings wait unsealed, and that is said; they leave when 
   await bench.uplink.idle();
   t.is(bench.uplink.trouble, null);
   t.deepEqual(bench.log, ['readings wait, they cannot be signed: the TPM went away', 'readings are signed again']);
-  await bench.closeHaving(t, [0, 1, 2]);
+  await bench.hasDelivered(t, [0, 1, 2]);
 });
 
 test('malformed, foreign and doubled answers change nothing', async (t) => {
-  const bench = new Bench(await FakeGrid.start());
+  const bench = await Bench.build(t);
   bench.grid.mute = true;
   bench.report(S);
   await bench.grid.until(() => bench.grid.stored.size === 1);
@@ -201,17 +207,15 @@ test('malformed, foreign and doubled answers change nothing', async (t) => {
   bench.grid.say(TOPICS.listening, new Uint8Array(9));
   await bench.uplink.idle();
   t.is(bench.uplink.malformed, 3);
-  await bench.closeHaving(t, [0]);
+  await bench.hasDelivered(t, [0]);
 });
 
 test('a broker that the grid’s authority did not certify gets nothing', async (t) => {
-  const [grid, impostor] = [await FakeGrid.start(), await FakeGrid.start()];
-  const bench = new Bench(grid, { url: impostor.url, ca: grid.ca });
+  const impostor = await FakeGrid.start();
+  const bench = await Bench.build(t, impostor);
   bench.report(S);
   await new Promise((later) => setTimeout(later, 400));
   t.false(bench.uplink.connected);
   t.is(impostor.clients.length, 0);
   t.regex(bench.log.join('\n'), /certificate|self-signed|issuer/i);
-  await bench.close();
-  await Promise.all([grid.stopBroker(), impostor.stopBroker()]);
 });
