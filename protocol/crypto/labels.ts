@@ -39,6 +39,14 @@ export const LABELS = {
   /** Trusted third party over what is revoked (protocol/identity/revocation-list.ts). */
   revokedPseudonyms: 'quietmeter/v1/revoked-pseudonyms',
   revokedCertificates: 'quietmeter/v1/revoked-certificates',
+  /** Challenge and claims, as the quote carries them (protocol/attestation/evidence.ts). */
+  evidence: 'quietmeter/v1/evidence',
+  /** What the meter is asked with, derived from the verifier's challenge. */
+  meterChallenge: 'quietmeter/v1/meter-challenge',
+  /** MAC by which the verifier knows its own challenges again (operator/verifier/challenges.ts). */
+  attestationChallenge: 'quietmeter/v1/attestation-challenge',
+  /** MAC over what the verifier tells a web hook (operator/verifier/web-hook.ts). */
+  webHook: 'quietmeter/v1/web-hook',
 } as const;
 
 export type Label = (typeof LABELS)[keyof typeof LABELS];
