@@ -42,7 +42,7 @@ export interface HouseholdParts {
   clock: Clock;
   store: GatewayStore;
   link: MeterLink;
-  uplink: Uplink;
+  uplink: Pick<Uplink, 'connected' | 'pending' | 'trouble' | 'isSent'>;
   /** Absent where this household is not billed here. */
   billing?: { bill(month: number): BillView; prices(fromSlot: number, toSlot: number): PriceRow[] };
 }

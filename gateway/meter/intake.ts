@@ -61,6 +61,7 @@ export const ALARMS = {
   bootFell: 'the meter counts its starts backwards: its memory was changed',
   recordsForgotten: 'the meter has forgotten quarter hours that it had sent: its memory was changed',
   registersFell: 'the meter reported a lower register than before; it is not believed',
+  recordContradicts: 'the meter sent a quarter hour that contradicts what it said before; it is not believed',
   clockBehind: 'the gateway does not know the time yet; the meter is not set by it',
   recordsLost: 'quarter hours were overwritten in the meter before the gateway read them',
 } as const;
@@ -256,10 +257,11 @@ export class MeterIntake {
     }
     const later = last === null || isLater(record, last);
     if (!later || !registersFit(record, last) || !registersFit(record, this.#lastLive)) {
-      this.#refuse('registersFell');
+      this.#refuse('recordContradicts');
       return;
     }
     if (last !== null && record.number > last.number + 1) this.alarms.add('recordsLost');
+    this.alarms.delete('recordContradicts');
     this.#lastRecord = record;
     this.#portion.records.push(record);
     this.#wanted.ack = true;

@@ -201,7 +201,7 @@ test('registers that fall are refused and shown', (t) => {
   const before = bench.store.lastLive()!;
   bench.meter.importMwh -= 1_000_000; // more than the next quarter hour will add
   quarterHours(bench, 2, 2);
-  t.deepEqual(bench.alarms, [ALARMS.registersFell]);
+  t.deepEqual(bench.alarms, [ALARMS.registersFell, ALARMS.recordContradicts]);
   t.deepEqual(
     energies(bench).map(([slot]) => slot),
     [0],
@@ -209,6 +209,21 @@ test('registers that fall are refused and shown', (t) => {
   t.is(bench.store.lastLive()!.uptimeMs, before.uptimeMs);
   t.true(bench.link.counters.linkErrors >= 900);
   t.regex(bench.log.join('\n'), /lower register/);
+});
+
+test('a record that contradicts its neighbours is refused, and the alarm stays while live values are right', (t) => {
+  const bench = startedLink();
+  quarterHours(bench, 1, 1);
+  const last = bench.meter.records.at(-1)!;
+  bench.step(bench.clock.nowMs() + 5000);
+  const bad = { ...last, number: last.number + 1, slot: last.slot + 1, uptimeMs: last.uptimeMs + 1000 };
+  bench.meter.say({ ...bad, importMwh: last.importMwh + 5_000_000 }); // more than a later live value
+  bench.step(bench.clock.nowMs() + 2000);
+  bench.step(bench.clock.nowMs() + 2000);
+  t.deepEqual(bench.alarms, [ALARMS.recordContradicts]);
+  t.deepEqual(bench.store.lastRecord(), last);
+  quarterHours(bench, 2, 2);
+  t.deepEqual(bench.alarms, []);
 });
 
 test('a meter that forgot its records or counts its starts backwards is refused', (t) => {
