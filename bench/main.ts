@@ -1,5 +1,6 @@
 /** `scripts/run`: see options.ts for what it takes. */
 import { writeFileSync } from 'node:fs';
+import { relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Neighbourhood } from './neighbourhood.ts';
 import { parseRunOptions, UsageError, usage } from './options.ts';
@@ -36,6 +37,7 @@ async function run(): Promise<number> {
   for (const page of neighbourhood.pages) {
     console.log(`${page.name}: ${page.url}`);
     if (page.firstPassword) console.log(`  password, shown this once: ${page.firstPassword}`);
+    else console.log(`  password: as shown at its first start (forgotten: remove ${relative('.', page.passwordFile)})`);
     console.log(`  its certificate authority, SHA-256: ${page.authorityFingerprint}`);
   }
   console.log(

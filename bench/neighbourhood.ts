@@ -53,7 +53,10 @@ export interface GatewayTotals {
 export interface PageAddress {
   name: string;
   url: string;
+  /** Only at the very first start. */
   firstPassword?: string;
+  /** Its hash; without it the next start makes a new one. */
+  passwordFile: string;
   authorityFingerprint?: string;
 }
 
@@ -133,7 +136,8 @@ export class Neighbourhood {
         const gateway = party(`gateway:${spec.id}`, 'gateway/main.ts', configPath);
         const ready: ReadyMessage = await gateway.start();
         const { url, firstPassword, authorityFingerprint } = ready;
-        if (url) pages.push({ name: spec.name, url, firstPassword, authorityFingerprint });
+        const passwordFile = join(config.dataDir, 'web', 'password.json');
+        if (url) pages.push({ name: spec.name, url, firstPassword, passwordFile, authorityFingerprint });
         const { pseudonym, trouble } = (await gateway.ask('totals')) as GatewayTotals;
         if (!pseudonym) throw new Error(`gateway of ${spec.id}: its TPM gave no pseudonym key: ${trouble}`);
         pseudonyms.push({ publicKey: Buffer.from(pseudonym, 'hex'), area: scenario.area });
