@@ -1,0 +1,203 @@
+/**
+ * The household's log: what the meter said, under a chain of codes that only the attested gateway can make
+ * (tpm-privacy-concept.txt, "Bill Computation"; protocols.md, section 3).
+ *
+ *   code 0 = 32 zero bytes
+ *   code n = HMAC-SHA256(key, "quietmeter/v1/log" ‖ 00 ‖ n ‖ code n−1 ‖ entry n)            n = 1, 2, 3 …
+ *
+ * An entry is a record as the meter sent it, or the quarter hour that followed from records; numbers are 8 bytes, big-endian:
+ *
+ *   kind (1) ‖ late (1) ‖ the fields of its kind, 8 B each     see ENTRY_FIELDS
+ *
+ * `late` is 1 where the key was away when the entry was stored (the TPM did not answer): until it came back nothing but the
+ * disk protected it, and whoever reads the log should know.
+ *
+ * The chain shows what was removed, changed or reordered before its end, but not that its end was cut off: so the head is
+ * **anchored** once a day where it cannot be put back (the TPM's NV memory). What is cut off after the last anchor is still in
+ * the meter, which sends it again.
+ *
+ * The key is the TPM's to give, to the attested gateway only. Nobody but that gateway verifies this log.
+ */
+import { LABELS } from '../crypto/labels.ts';
+import { MAC_BYTES, mac, macMatches } from '../crypto/mac.ts';
+import { ByteReader } from '../wire/bytes.ts';
+
+export const CODE_BYTES = MAC_BYTES;
+/** What stands before the first entry. */
+export const NO_CODE: Uint8Array = new Uint8Array(CODE_BYTES);
+
+export const ENTRY_FIELDS = {
+  /** As the meter sent it. */
+  record: ['number', 'boot', 'uptimeMs', 'slot', 'importMwh', 'exportMwh', 'flags'],
+  /** Registers at both ends of a quarter hour; what is billed. */
+  quarterHour: ['slot', 'startImportMwh', 'startExportMwh', 'endImportMwh', 'endExportMwh', 'exact'],
+} as const;
+const KIND_BYTES = { record: 1, quarterHour: 2 } as const;
+
+export type EntryKind = keyof typeof ENTRY_FIELDS;
+type Fields<K extends EntryKind> = Record<(typeof ENTRY_FIELDS)[K][number], number>;
+export type LoggedRecord = Fields<'record'>;
+export type LoggedQuarterHour = Fields<'quarterHour'>;
+export type LogContent =
+  | { kind: 'record'; fields: LoggedRecord; late: boolean }
+  | { kind: 'quarterHour'; fields: LoggedQuarterHour; late: boolean };
+
+/** @throws RangeError where a field is no whole number from 0 on */
+export function encodeEntry({ kind, fields, late }: LogContent): Uint8Array {
+  const names = ENTRY_FIELDS[kind];
+  const bytes = Buffer.alloc(2 + 8 * names.length);
+  bytes[0] = KIND_BYTES[kind];
+  bytes[1] = Number(late);
+  let at = 2;
+  for (const name of names) {
+    const value = (fields as Record<string, number>)[name];
+    if (!Number.isSafeInteger(value) || value < 0)
+      throw new RangeError(`${kind}.${name}: is no whole number from 0 on`);
+    bytes.writeBigUInt64BE(BigInt(value), at);
+    at += 8;
+  }
+  return bytes;
+}
+
+/** The code of entry `n`. `key` has 32 bytes. */
+export const entryCode = (key: Uint8Array, n: number, previous: Uint8Array, entry: Uint8Array): Uint8Array =>
+  mac(key, LABELS.log, u64(n), previous, entry);
+
+// ── the anchor ──
+
+/** How far the chain had come when it was anchored. */
+export interface Anchor {
+  /** Counts anchors: a place that can only count up shows that an older anchor was put back. */
+  generation: number;
+  /** Number of the last entry; 0 where there was none. */
+  entries: number;
+  /** Its code. */
+  head: Uint8Array;
+  /** Days since 1 January 1970, UTC. */
+  day: number;
+}
+
+/** generation 8 ‖ entries 8 ‖ day 8 ‖ head 32 ‖ HMAC 32 */
+export const ANCHOR_BYTES = 3 * 8 + CODE_BYTES + MAC_BYTES;
+
+export function encodeAnchor(key: Uint8Array, { generation, entries, head, day }: Anchor): Uint8Array {
+  const body = Buffer.concat([u64(generation), u64(entries), u64(day), head]);
+  return Buffer.concat([body, mac(key, LABELS.logAnchor, body)]);
+}
+
+/** @throws MalformedError where it does not have that form; @returns null where it was not made under this key */
+export function decodeAnchor(key: Uint8Array, bytes: Uint8Array): Anchor | null {
+  const reader = new ByteReader('anchor', bytes);
+  const number = (field: string): number => {
+    const value = Buffer.from(reader.bytes(field, 8)).readBigUInt64BE();
+    if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw reader.error(field, 'is too large');
+    return Number(value);
+  };
+  const [generation, entries, day] = [number('generation'), number('entries'), number('day')];
+  const head = Uint8Array.from(reader.bytes('head', CODE_BYTES));
+  const body = bytes.subarray(0, reader.at);
+  const tag = reader.bytes('code', MAC_BYTES);
+  reader.end();
+  return macMatches(key, tag, LABELS.logAnchor, body) ? { generation, entries, day, head } : null;
+}
+
+// ── verification ──
+
+/** A row of the log as it was found. */
+export interface StoredEntry {
+  n: number;
+  /** Null where what the row refers to is not there. */
+  entry: Uint8Array | null;
+  /** Null while it waits for the key. */
+  code: Uint8Array | null;
+}
+export type LogFaultKind =
+  | 'removed'
+  | 'changed'
+  | 'reordered'
+  /** The end is missing: cut off, or the whole log is an older copy. */
+  | 'cut'
+  /** Everything fits together, but it is not what was anchored. */
+  | 'replaced';
+/** What is wrong with a log, and where; no entry before `n` is in doubt. */
+export class LogFault extends Error {
+  override readonly name = 'LogFault';
+  readonly kind: LogFaultKind;
+  readonly n: number;
+  constructor(kind: LogFaultKind, n: number, problem: string) {
+    super(`entry ${n} of the log ${problem}`);
+    this.kind = kind;
+    this.n = n;
+  }
+}
+export interface VerifiedLog {
+  /** How many entries have a code. */
+  entries: number;
+  /** Code of the last of them. */
+  head: Uint8Array;
+  /** Entries behind them that wait for the key. */
+  waiting: number;
+}
+
+/**
+ * Checks every entry from the first to the last, then the anchor.
+ * @param entries in the order of their numbers
+ * @param anchor as far as the log must reach
+ * @throws LogFault the first that is wrong
+ */
+export function verifyLog(key: Uint8Array, entries: Iterable<StoredEntry>, anchor: Anchor | null): VerifiedLog {
+  let head = NO_CODE;
+  let last = 0;
+  let waiting = 0;
+  const rows = entries[Symbol.iterator]();
+  for (let row = rows.next(); !row.done; row = rows.next()) {
+    const { n, entry, code } = row.value;
+    const expected = last + waiting + 1;
+    if (n !== expected) throw new LogFault('removed', expected, 'was removed');
+    if (code === null) {
+      waiting++;
+      continue;
+    }
+    if (waiting > 0) throw new LogFault('changed', last + 1, 'has lost its code, while later ones have theirs');
+    if (entry === null) throw new LogFault('removed', n, 'was removed: its code is there, what the meter said is not');
+    if (!macMatches(key, code, LABELS.log, u64(n), head, entry)) {
+      const elsewhere = placeOf(key, n, head, rows);
+      throw elsewhere === null
+        ? new LogFault('changed', n, 'was changed')
+        : new LogFault('reordered', n, `was moved: it stands in place ${elsewhere}`);
+    }
+    if (anchor !== null && n === anchor.entries && !sameCode(code, anchor.head))
+      throw new LogFault('replaced', n, 'is not the one that was anchored');
+    head = code;
+    last = n;
+  }
+  if (anchor !== null && last < anchor.entries)
+    throw new LogFault(
+      'cut',
+      last + 1,
+      `is missing, and all after it: ${anchor.entries} were anchored on ${dateOf(anchor.day)}. ` +
+        'The end was cut off, or the log was put back to an older copy',
+    );
+  return { entries: last, head, waiting };
+}
+
+/** Where, among the rows that follow, the entry stands that belongs in place `n`; null where it is nowhere. */
+function placeOf(key: Uint8Array, n: number, previous: Uint8Array, rows: Iterator<StoredEntry>): number | null {
+  for (let row = rows.next(); !row.done; row = rows.next()) {
+    const { entry, code } = row.value;
+    if (entry !== null && code !== null && macMatches(key, code, LABELS.log, u64(n), previous, entry))
+      return row.value.n;
+  }
+  return null;
+}
+
+const dateOf = (day: number): string => new Date(day * 86_400_000).toISOString().slice(0, 10);
+
+/** Heads are no secrets: they need no constant time. */
+const sameCode = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;
+
+function u64(value: number): Uint8Array {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigUInt64BE(BigInt(value));
+  return bytes;
+}
