@@ -47,6 +47,10 @@ export const LABELS = {
   attestationChallenge: 'quietmeter/v1/attestation-challenge',
   /** MAC over what the verifier tells a web hook (operator/verifier/web-hook.ts). */
   webHook: 'quietmeter/v1/web-hook',
+  /** What the verifier signs blindly: an attestation pass (protocol/attestation/pass.ts). */
+  attestationPass: 'quietmeter/v1/attestation-pass',
+  /** Verifier's master key over the keys of the days (protocol/attestation/pass-keys.ts). */
+  passKeys: 'quietmeter/v1/pass-keys',
 } as const;
 
 export type Label = (typeof LABELS)[keyof typeof LABELS];
