@@ -145,15 +145,15 @@ export function decodeEvidence(bytes: Uint8Array): DecodedEvidence {
   const ekCertificate = readSized(reader, 'ekCertificate', CERTIFICATE_MOST_BYTES);
   const akCertificate = readSized(reader, 'akCertificate', CERTIFICATE_MOST_BYTES);
   const akPublic = readSized(reader, 'akPublic', PUBLIC_MOST_BYTES);
-  const pcrs = list(reader, 'pcrs', reader.u8('pcrs.length'), PCRS_MOST, (at) => ({
+  const pcrs = list('pcrs', reader.u8('pcrs.length'), PCRS_MOST, (at) => ({
     pcr: reader.u8(`${at}.pcr`),
     value: reader.bytes(`${at}.value`, DIGEST_BYTES),
   }));
-  const events = list(reader, 'events', reader.u8('events.length'), EVENTS_MOST, (at) => ({
+  const events = list('events', reader.u8('events.length'), EVENTS_MOST, (at) => ({
     pcr: reader.u8(`${at}.pcr`),
     digest: reader.bytes(`${at}.digest`, DIGEST_BYTES),
   }));
-  const files = list(reader, 'files', reader.u16('files.length'), FILES_MOST, (at) => ({
+  const files = list('files', reader.u16('files.length'), FILES_MOST, (at) => ({
     path: reader.text(`${at}.path`, PATH),
     digest: reader.bytes(`${at}.digest`, DIGEST_BYTES),
   }));
@@ -188,7 +188,7 @@ function writeSized(writer: ByteWriter, field: string, value: Uint8Array, most: 
 function readSized(reader: ByteReader, field: string, most: number): Uint8Array {
   return reader.bytes(field, atMost(field, reader.u16(`${field}.length`), most));
 }
-function list<T>(reader: ByteReader, field: string, length: number, most: number, item: (path: string) => T): T[] {
+function list<T>(field: string, length: number, most: number, item: (path: string) => T): T[] {
   atMost(field, length, most);
   return Array.from({ length }, (_, i) => item(`${field}[${i}]`));
 }
