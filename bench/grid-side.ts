@@ -16,7 +16,10 @@ const HOST = '127.0.0.1';
 export interface GridSideOptions {
   /** Made if it is not there; configuration, keys, and a folder for each party's store. */
   directory: string;
-  pseudonyms: readonly RegisteredPseudonym[];
+  /** Whom the collector believes: `trust` of its config.ts. */
+  trust?: Record<string, unknown>;
+  /** Households without certificates. Goes away. */
+  pseudonyms?: readonly RegisteredPseudonym[];
   k?: number;
   /** More settings of a party, as in its config.ts. */
   broker?: Record<string, unknown>;
@@ -48,7 +51,7 @@ export async function prepareGridSide(options: GridSideOptions): Promise<GridSid
   const macKeyFile = writeSecret(join(directory, 'collector-provider.key'), randomBytes(MAC_KEY_BYTES));
   const privateKeyFile = writeSecret(join(directory, 'provider-hpke.key'), provider.privateKey);
   const registrationFile = join(directory, 'registration.json');
-  writeRegistration(registrationFile, options.pseudonyms);
+  if (options.pseudonyms) writeRegistration(registrationFile, options.pseudonyms);
 
   const access = async (role: string): Promise<Record<string, string>> => ({
     url: `mqtts://${HOST}:${parties}`,
@@ -72,7 +75,8 @@ export async function prepareGridSide(options: GridSideOptions): Promise<GridSid
       collector: config('collector', {
         stateDir: join(directory, 'collector'),
         broker: await access('collector'),
-        registrationFile,
+        ...(options.pseudonyms && { registrationFile }),
+        ...(options.trust && { trust: options.trust }),
         macKeyFile,
         k,
         ...options.collector,

@@ -19,6 +19,8 @@ export interface ReadingSigner {
   readonly certificate: Uint8Array;
   /** Compressed P-256 public key of the TPM key, 33 B. */
   readonly pseudonym: Uint8Array;
+  /** The trusted third party's word for the pseudonym on this day; absent where the household was not initialised. */
+  readonly pseudonymCertificate?: Uint8Array;
   /** ECDSA by the software key over SHA-256(message): r ‖ s, 64 B. */
   sign(message: Uint8Array): Promise<Uint8Array>;
 }

@@ -8,12 +8,18 @@
  * Nothing is lost or said twice whoever is killed when: bytes are stored before they are sent, the same bytes are sent
  * until they are answered, and the answer is end to end. What is missing is found in the store at each start.
  *
+ * Beside each reading goes the attestation pass of its day, where there is one. Without, the reading is sent all the same, and the
+ * collector holds it back.
+ *
  * A connection carries the submissions of one reading key only (protocol/readings/topics.ts): a backlog of several days
  * takes as many connections, one after the other.
  */
+import { NO_PASS } from '../../protocol/attestation/pass.ts';
+import { dayOfSlot } from '../../protocol/identity/pseudonym-certificate.ts';
 import { type Acknowledgement, recoveryOf, type Verdict } from '../../protocol/readings/acknowledgement.ts';
 import { sealReading } from '../../protocol/readings/reading.ts';
 import { decodeSubmission, signSubmission, submissionDigest } from '../../protocol/readings/submission.ts';
+import { decodeSubmissionV1, isV1, signSubmissionV1 } from '../../protocol/readings/submission-v1.ts';
 import type { Clock } from '../../protocol/time/clock.ts';
 import type { GatewayStore } from '../store.ts';
 import { type BrokerAccess, BrokerSession } from './broker-session.ts';
@@ -33,10 +39,21 @@ const TPM_MOST_MS = 10_000;
 const IN_FLIGHT_MOST = 32;
 const SEAL_BATCH = 32;
 
+/** Where attestation passes come from (gateway/attestation/passes.ts). */
+export interface PassSource {
+  /**
+   * The pass of a day for that day's pseudonym, or null. The first answer for a day is the answer for all of it: a day's readings
+   * carry the pass all or none, or the one from which on they do would tell when it was fetched. Soon, whatever happens.
+   */
+  passFor(day: number, pseudonym: Uint8Array): Promise<Uint8Array | null>;
+}
+
 export interface UplinkOptions {
   store: GatewayStore;
   clock: Clock;
   signers: SignerSource;
+  /** None: every reading is held back by the collector. */
+  passes?: PassSource;
   area: string;
   /** X25519, 32 B. */
   providerPublicKey: Uint8Array;
@@ -150,11 +167,15 @@ export class Uplink {
   }
 
   async #submissionOf(reading: { slot: number; importWh: number; exportWh: number }): Promise<Uint8Array> {
-    const { signers, area, providerPublicKey } = this.#options;
+    const { signers, passes, area, providerPublicKey } = this.#options;
     const { slot, importWh, exportWh } = reading;
     const signer = await signers.signerFor(slot);
+    const { certificate, pseudonym, pseudonymCertificate } = signer;
     const sealed = await sealReading({ slot, importWh, exportWh }, area, providerPublicKey);
-    return signSubmission({ slot, area, certificate: signer.certificate, sealed }, (message) => signer.sign(message));
+    const sign = (message: Uint8Array): Promise<Uint8Array> => signer.sign(message);
+    if (!pseudonymCertificate) return signSubmissionV1({ slot, area, certificate, sealed }, sign);
+    const pass = (await passes?.passFor(dayOfSlot(slot), pseudonym)) ?? NO_PASS;
+    return signSubmission({ slot, pseudonymCertificate, certificate, pass, sealed }, sign);
   }
 
   #sealFailed(error: Error): void {
@@ -172,7 +193,8 @@ export class Uplink {
 
   #addWaiting(slot: number, bytes: Uint8Array): void {
     const digest = Buffer.from(submissionDigest(bytes)).toString('hex');
-    const certificate = Buffer.from(decodeSubmission(bytes).certificate).toString('latin1');
+    const submission = isV1(bytes) ? decodeSubmissionV1(bytes) : decodeSubmission(bytes);
+    const certificate = Buffer.from(submission.certificate).toString('latin1');
     this.#waiting.set(digest, { slot, bytes, digest, certificate, dueAt: 0, sent: false, refusals: 0 });
   }
 

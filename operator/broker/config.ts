@@ -8,7 +8,7 @@ const limits = v.strictObject({
   gateways: v.optional(count, 10_000),
   connectionsPerAddress: v.optional(count, 256),
   newConnectionsPerSecond: v.optional(count, 200),
-  /** A submission has less than 400 bytes. */
+  /** A submission has less than 740 bytes. */
   gatewayPacketBytes: v.optional(count, 1024),
   /** A batch of the most items that one may have. */
   partyPacketBytes: v.optional(count, 1_048_576),

@@ -1,11 +1,35 @@
 import * as v from 'valibot';
+import { ED25519_PUBLIC_KEY_BYTES } from '../../protocol/crypto/ed25519.ts';
+import { PUBLIC_KEY_BYTES } from '../../protocol/crypto/p256.ts';
 import { brokerAccess, clockKind, count } from '../shared/config.ts';
+
+const publicKey = (bytes: number) =>
+  v.pipe(
+    v.string(),
+    v.regex(new RegExp(`^[0-9a-f]{${2 * bytes}}$`), `is not ${2 * bytes} lower-case hexadecimal digits`),
+    v.transform((text): Uint8Array => Buffer.from(text, 'hex')),
+  );
+
+/** Whom the collector believes (trust.ts). */
+export const trustConfig = v.strictObject({
+  /** The trusted third party's keys for pseudonyms, compressed P-256, hexadecimal: the present one, and the one before. */
+  pseudonymIssuers: v.pipe(v.array(publicKey(PUBLIC_KEY_BYTES)), v.minLength(1, 'is empty')),
+  /** Pseudonyms that are no longer believed (protocol/identity/revocation-list.ts); read again when it was written. */
+  revocationFile: v.string(),
+  /** The verifier's master key, Ed25519, hexadecimal. */
+  passMasterKey: publicKey(ED25519_PUBLIC_KEY_BYTES),
+  /** The verifier's keys of the days (protocol/attestation/pass-keys.ts); read again when it was written. */
+  passKeysFile: v.string(),
+});
+export type TrustConfig = v.InferOutput<typeof trustConfig>;
 
 export const collectorConfig = v.strictObject({
   stateDir: v.string(),
   broker: brokerAccess,
-  /** Which pseudonyms belong to which area (registration.ts). */
-  registrationFile: v.string(),
+  /** Without it nobody is believed but those of `registrationFile`. */
+  trust: v.optional(trustConfig),
+  /** Which pseudonyms belong to which area, without certificates (registration.ts). Goes away. */
+  registrationFile: v.optional(v.string()),
   /** 32 bytes in hexadecimal, shared with the provider, mode 0600. */
   macKeyFile: v.string(),
   /** A late slot is released in the settlement only where so many pseudonyms are late. */

@@ -10,7 +10,13 @@ const GROUP_MOST = 256;
 /** So many may wait; then the broker is not read from until they are done. */
 const QUEUE_MOST = 1024;
 /** Only a broken or hostile sender gets these, and they cost the collector most. */
-const POISON: ReadonlySet<Verdict> = new Set(['malformed', 'badCertificate', 'badSignature']);
+const POISON: ReadonlySet<Verdict> = new Set([
+  'malformed',
+  'badPseudonym',
+  'badCertificate',
+  'badSignature',
+  'badPass',
+]);
 const POISON_MOST = 100;
 /** Addresses that are remembered; they are made new with every connection. */
 const SOURCES_MOST = 10_000;

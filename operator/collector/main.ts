@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { MAC_KEY_BYTES } from '../../protocol/crypto/mac.ts';
 import { encodeAcknowledgement } from '../../protocol/readings/acknowledgement.ts';
 import { parseSubmitTopic, TOPICS } from '../../protocol/readings/topics.ts';
-import { loadConfig, readSecretKey } from '../shared/config.ts';
+import { ConfigError, loadConfig, readSecretKey } from '../shared/config.ts';
 import { connectToBroker } from '../shared/mqtt.ts';
 import { runParty, startParty } from '../shared/party.ts';
 import { collectorConfig } from './config.ts';
@@ -12,14 +12,18 @@ import { Inbox } from './inbox.ts';
 import { RegistrationFile } from './registration.ts';
 import { Collector } from './steps.ts';
 import { CollectorStore } from './store.ts';
+import { TrustFiles } from './trust.ts';
 
 await startParty('collector', async (configFile) => {
   const config = loadConfig(configFile, collectorConfig);
-  const registration = new RegistrationFile(config.registrationFile);
+  if (!config.trust && !config.registrationFile)
+    throw new ConfigError(configFile, 'trust', 'is missing: nobody would be believed');
+  const trust = config.trust && new TrustFiles(config.trust);
+  const registration = config.registrationFile ? new RegistrationFile(config.registrationFile) : undefined;
   const store = new CollectorStore(join(config.stateDir, 'collector.sqlite'));
   const macKey = readSecretKey(config.macKeyFile, MAC_KEY_BYTES);
   const { k, graceMs, settlementDelayDays } = config;
-  const collector = new Collector({ store, registration, macKey, k, graceMs, settlementDelayDays });
+  const collector = new Collector({ store, trust, registration, macKey, k, graceMs, settlementDelayDays });
 
   const inbox = new Inbox(collector, (address, answer) =>
     connection.publish(TOPICS.answer(address), encodeAcknowledgement(answer)),
@@ -49,11 +53,11 @@ await startParty('collector', async (configFile) => {
     {
       name: 'collector',
       advance: (nowMs) => {
-        const registered = refresh(registration);
+        const believesMore = [trust, registration].map((door) => door && refresh(door)).some(Boolean);
         collector.advance(nowMs);
         delivery.pump();
         // those who were told "not yet" need not wait for their own patience
-        if (inbox.toldTooEarly() || registered) sayListening();
+        if (inbox.toldTooEarly() || believesMore) sayListening();
       },
       delivered: () => delivery.delivered(),
       pending: () => store.waiting() + store.unacknowledged(),
@@ -72,9 +76,9 @@ await startParty('collector', async (configFile) => {
 });
 
 /** A file that is wrong now was right when the process began: what was read then goes on to hold. */
-function refresh(registration: RegistrationFile): boolean {
+function refresh(door: { refresh(): boolean }): boolean {
   try {
-    return registration.refresh();
+    return door.refresh();
   } catch (error) {
     console.error(`collector: ${(error as Error).message}`);
     return false;

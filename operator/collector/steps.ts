@@ -5,8 +5,21 @@
  *                             Collector: when a slot closes, shuffle · batch · MAC ──► Provider ── stored ──► Collector: delete
  *
  * It learns who (by the pseudonym of the day) reported which slot, and no content: it has no key for what it passes on.
+ *
+ * Whom it believes: a pseudonym that the trusted third party certified for the slot's day and for this area, and that signed by the
+ * chain in the submission. Whether meter and gateway are in order it learns as a yes or no, by the verifier's blind-signed pass: a
+ * reading without one is **held back**, which is to say it counts as a late one, and is never dropped.
  */
-import { randomInt } from 'node:crypto';
+import { createHash, randomInt } from 'node:crypto';
+import {
+  checkPassClaims,
+  encodePass,
+  type Pass,
+  PassError,
+  type PassFlaw,
+  verifyPass,
+} from '../../protocol/attestation/pass.ts';
+import { PseudonymError } from '../../protocol/identity/pseudonym-certificate.ts';
 import {
   type Acknowledgement,
   type Refusal,
@@ -23,18 +36,24 @@ import {
 } from '../../protocol/readings/batch.ts';
 import { CertificateError } from '../../protocol/readings/certificate.ts';
 import {
-  claimedPseudonym,
   decodeSubmission,
   SubmissionForgedError,
   submissionDigest,
   verifySubmission,
 } from '../../protocol/readings/submission.ts';
+import {
+  claimedPseudonymV1,
+  decodeSubmissionV1,
+  isV1,
+  verifySubmissionV1,
+} from '../../protocol/readings/submission-v1.ts';
 import { monthFirstSlot, monthOf } from '../../protocol/time/months.ts';
 import { DAY_MS, SLOT_MS, slotEndMs } from '../../protocol/time/slots.ts';
 import { MalformedError } from '../../protocol/wire/bytes.ts';
 import { Counters } from '../shared/counters.ts';
 import type { Registration } from './registration.ts';
 import type { Accepted, BatchMaker, CollectorStore } from './store.ts';
+import type { Trust } from './trust.ts';
 
 /**
  * How far a slot's end may lie in the future: the conductor of a bench moves the gateways' clocks before the collector's, by a
@@ -44,7 +63,10 @@ const AHEAD_MS = SLOT_MS;
 
 export interface CollectorOptions {
   store: CollectorStore;
-  registration: Registration;
+  /** Without it no certificate is believed. */
+  trust?: Trust;
+  /** Households without certificates (submission-v1.ts). Goes away. */
+  registration?: Registration;
   /** Shared with the provider, 32 B. */
   macKey: Uint8Array;
   k: number;
@@ -69,6 +91,12 @@ export type CollectorCount =
   | 'answerForged'
   | 'answerOfAnotherBatch'
   | 'batchRefused';
+
+const PASS_VERDICTS: Record<PassFlaw, Refusal> = {
+  forged: 'badPass',
+  'another day': 'passOfAnotherDay',
+  'another pseudonym': 'passOfAnotherPseudonym',
+};
 
 export class Collector {
   readonly counters = new Counters<CollectorCount>();
@@ -95,8 +123,8 @@ export class Collector {
       return { verdict: typeof judged === 'object' ? 'stored' : judged, digest };
     });
     if (accepted.length > 0) {
-      this.#store.accept(accepted).forEach((stored, i) => {
-        if (!stored) answers[accepted[i].index].verdict = 'conflict';
+      this.#store.accept(accepted).forEach((verdict, i) => {
+        answers[accepted[i].index].verdict = verdict;
       });
     }
     for (const { verdict } of answers) if (verdict !== 'stored') this.counters.add(verdict);
@@ -106,26 +134,64 @@ export class Collector {
   /** What is to be stored, or the answer. Cheap questions come first, signatures last. */
   #judge(arrival: Arrival, digest: Uint8Array): Accepted | Verdict {
     try {
+      if (isV1(arrival.bytes)) return this.#judgeV1(arrival, digest);
+      const { trust } = this.#options;
+      if (!trust) return 'unregistered';
       const submission = decodeSubmission(arrival.bytes);
-      const pseudonym = claimedPseudonym(submission);
-      const area = this.#options.registration.areaOf(pseudonym);
-      if (area === undefined) return 'unregistered';
-      if (area !== submission.area || area !== arrival.area) return 'wrongArea';
-      const known = this.#store.digestOf(submission.slot, pseudonym);
-      if (known && Buffer.compare(known, digest) === 0) {
-        this.counters.add('again');
-        return 'stored';
-      }
-      const objection = this.#slotObjection(submission.slot);
+      const { slot, sealed, pass } = submission;
+      const { publicKey: pseudonym, area, day } = submission.pseudonym;
+      if (area !== arrival.area) return 'wrongArea';
+      if (this.#hasIt(slot, pseudonym, digest)) return 'stored';
+      const objection = this.#slotObjection(slot);
       if (objection) return objection;
-      verifySubmission(submission, arrival.bytes, pseudonym);
-      return { slot: submission.slot, area, pseudonym, digest, sealed: submission.sealed };
+      trust.believe(submission.pseudonym, slot);
+      if (trust.isRevoked(pseudonym)) return 'revoked';
+      verifySubmission(submission, arrival.bytes);
+      const accepted = { slot, area, pseudonym, digest, sealed };
+      if (!pass) return { ...accepted, pass: null, heldBack: true };
+      const judged = this.#judgePass(pass, day, pseudonym, trust);
+      return typeof judged === 'string' ? judged : { ...accepted, pass: { day, digest: judged }, heldBack: false };
     } catch (error) {
       if (error instanceof MalformedError) return 'malformed';
+      if (error instanceof PseudonymError) return 'badPseudonym';
       if (error instanceof CertificateError) return 'badCertificate';
       if (error instanceof SubmissionForgedError) return 'badSignature';
+      if (error instanceof PassError) return PASS_VERDICTS[error.flaw];
       throw error;
     }
+  }
+
+  /** The digest of a pass that holds, or why it is not known to. Verified once for each pseudonym and day. @throws PassError */
+  #judgePass(pass: Pass, day: number, pseudonym: Uint8Array, trust: Trust): Uint8Array | Verdict {
+    checkPassClaims(pass, day, pseudonym, 'submission.pass');
+    const digest = createHash('sha256').update(encodePass(pass)).digest();
+    const known = this.#store.passOf(day, pseudonym);
+    if (known && Buffer.compare(known, digest) === 0) return digest;
+    const key = trust.passKeyOf(day);
+    if (!key) return 'passKeyMissing';
+    verifyPass(pass, key, 'submission.pass');
+    return known ? 'secondPass' : digest;
+  }
+
+  #judgeV1(arrival: Arrival, digest: Uint8Array): Accepted | Verdict {
+    const submission = decodeSubmissionV1(arrival.bytes);
+    const pseudonym = claimedPseudonymV1(submission);
+    const { slot, sealed } = submission;
+    const area = this.#options.registration?.areaOf(pseudonym);
+    if (area === undefined) return 'unregistered';
+    if (area !== submission.area || area !== arrival.area) return 'wrongArea';
+    if (this.#hasIt(slot, pseudonym, digest)) return 'stored';
+    const objection = this.#slotObjection(slot);
+    if (objection) return objection;
+    verifySubmissionV1(submission, arrival.bytes, pseudonym);
+    return { slot, area, pseudonym, digest, sealed, pass: null, heldBack: false };
+  }
+
+  #hasIt(slot: number, pseudonym: Uint8Array, digest: Uint8Array): boolean {
+    const known = this.#store.digestOf(slot, pseudonym);
+    if (!known || Buffer.compare(known, digest) !== 0) return false;
+    this.counters.add('again');
+    return true;
   }
 
   #slotObjection(slot: number): Verdict | undefined {
@@ -209,6 +275,7 @@ export class Collector {
     return {
       stored: sum('stored'),
       late: sum('late'),
+      heldBack: sum('heldBack'),
       settled: sum('settled'),
       withheld: sum('withheld'),
       waiting: this.#store.waiting(),

@@ -2,6 +2,7 @@
  * What the collector keeps, and for how long.
  *
  *   seen      (slot, pseudonym) → SHA-256 of the submission     until the slot's month is settled; refuses replays
+ *   passes    (day, pseudonym) → SHA-256 of the pass             until the day's month is settled; one pass for each
  *   held      (slot, area, sealed item), without a pseudonym    until the slot's batch closes, or the month's settlement
  *   batches   counter → the batch's bytes                       until the provider has it on its disk
  *   state     how far slots are closed and months settled, the batch counter, and sums for those who watch over it
@@ -15,10 +16,12 @@
  *   overwritten (secure_delete). So pseudonym and sealed item are tied for one slot and its grace at most.
  * - The digest in `seen` covers the submission's signature, which the provider never sees. Nobody who has only a sealed item can
  *   compute it.
- * - `seen` does not say whether a reading was late.
+ * - `seen` does not say whether a reading was late. That a pseudonym had no pass on a day, and so is held back, does show.
+ * - Nothing joins two days of one household: pseudonyms, passes and keys are new every day.
  *
  * Every method is one transaction, on disk when it returns.
  */
+import { dayOfSlot } from '../../protocol/identity/pseudonym-certificate.ts';
 import { type DatabaseSync, forgetLog, inTransaction, openStore, type StatementSync } from '../shared/store.ts';
 
 const SCHEMA = `
@@ -26,8 +29,12 @@ const SCHEMA = `
   CREATE TABLE IF NOT EXISTS seen (
     slot INTEGER NOT NULL, pseudonym BLOB NOT NULL, digest BLOB NOT NULL, PRIMARY KEY (slot, pseudonym)
   ) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS passes (
+    day INTEGER NOT NULL, pseudonym BLOB NOT NULL, digest BLOB NOT NULL, PRIMARY KEY (day, pseudonym)
+  ) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS held (
-    slot INTEGER NOT NULL, area TEXT NOT NULL, sealed BLOB NOT NULL, PRIMARY KEY (slot, area, sealed)
+    slot INTEGER NOT NULL, area TEXT NOT NULL, sealed BLOB NOT NULL, late INTEGER NOT NULL,
+    PRIMARY KEY (slot, area, sealed)
   ) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS batches (counter INTEGER PRIMARY KEY, bytes BLOB NOT NULL);
 `;
@@ -41,10 +48,11 @@ export type StateName =
   /** Of the newest batch. */
   | 'counter'
   | 'epoch'
-  /** Readings stored, and how many of them after their slot had closed. */
+  /** Readings stored; of them, after their slot had closed; of the others, without a pass. */
   | 'stored'
   | 'late'
-  /** Late readings that a settlement released, and that it did not for being fewer than k. */
+  | 'heldBack'
+  /** Readings, late or held back, that a settlement released, and that it did not for being fewer than k. */
   | 'settled'
   | 'withheld';
 
@@ -54,6 +62,10 @@ export interface Accepted {
   pseudonym: Uint8Array;
   digest: Uint8Array;
   sealed: Uint8Array;
+  /** The pass that came with it, found good; null where there was none. */
+  pass: { day: number; digest: Uint8Array } | null;
+  /** Whether it waits for the settlement although it is in time. */
+  heldBack: boolean;
 }
 export interface Group {
   slot: number;
@@ -66,8 +78,8 @@ export type BatchMaker = (group: Group, counter: number) => Uint8Array;
 export class CollectorStore {
   readonly #database: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
-  /** The number of late readings when `held` was last written in the order of its keys. */
-  #lateInOrder = -1;
+  /** The number of late readings and those held back when `held` was last written in the order of its keys. */
+  #waitingInOrder = -1;
 
   constructor(file: string) {
     this.#database = openStore(file, SCHEMA);
@@ -89,62 +101,89 @@ export class CollectorStore {
     )?.digest;
   }
 
+  /** The digest of the pass that this pseudonym has used on its day, or undefined. */
+  passOf(day: number, pseudonym: Uint8Array): Uint8Array | undefined {
+    return this.#get<{ digest: Uint8Array }>(
+      'SELECT digest FROM passes WHERE day = ? AND pseudonym = ?',
+      day,
+      pseudonym,
+    )?.digest;
+  }
+
   /**
    * Stores all of a group in one transaction (one flush to disk).
-   * @returns for each whether it is stored: false where its pseudonym has another reading of that slot, or its sealed item is
+   * @returns for each what became of it; `conflict` where its pseudonym has another reading of that slot, or its sealed item is
    *   one that another pseudonym has sent
    */
-  accept(group: readonly Accepted[]): boolean[] {
+  accept(group: readonly Accepted[]): ('stored' | 'conflict' | 'secondPass')[] {
     return inTransaction(this.#database, () => {
       const closedThrough = this.state('closedThroughSlot') ?? -1;
       let stored = 0;
       let late = 0;
-      const results = group.map(({ slot, area, pseudonym, digest, sealed }) => {
+      let held = 0;
+      const results = group.map(({ slot, area, pseudonym, digest, sealed, pass, heldBack }) => {
         const known = this.digestOf(slot, pseudonym);
-        if (known) return Buffer.compare(known, digest) === 0;
-        if (this.#run('INSERT OR IGNORE INTO held VALUES (?, ?, ?)', slot, area, sealed) === 0) return false;
+        if (known) return Buffer.compare(known, digest) === 0 ? 'stored' : 'conflict';
+        const used = pass && this.passOf(pass.day, pseudonym);
+        if (used && Buffer.compare(used, pass.digest) !== 0) return 'secondPass';
+        const isLate = slot <= closedThrough;
+        const waits = Number(isLate || heldBack);
+        if (this.#run('INSERT OR IGNORE INTO held VALUES (?, ?, ?, ?)', slot, area, sealed, waits) === 0)
+          return 'conflict';
+        if (pass && !used) this.#run('INSERT INTO passes VALUES (?, ?, ?)', pass.day, pseudonym, pass.digest);
         this.#run('INSERT INTO seen VALUES (?, ?, ?)', slot, pseudonym, digest);
         stored++;
-        if (slot <= closedThrough) late++;
-        return true;
+        if (isLate) late++;
+        else if (heldBack) held++;
+        return 'stored';
       });
       this.#add('stored', stored);
       this.#add('late', late);
+      this.#add('heldBack', held);
       return results;
     });
   }
 
   /** Turns what is held of the slots up to `throughSlot` that are not closed yet into batches, and closes them. */
   closeSlots(throughSlot: number, makeBatch: BatchMaker): void {
-    const late = this.state('late') ?? 0;
+    const waiting = (this.state('late') ?? 0) + (this.state('heldBack') ?? 0);
     inTransaction(this.#database, () => {
       const after = this.state('closedThroughSlot') ?? -1;
-      for (const group of this.#groups(after + 1, throughSlot)) this.#addBatch(group, makeBatch);
-      this.#run('DELETE FROM held WHERE slot > ? AND slot <= ?', after, throughSlot);
+      for (const group of this.#groups(after + 1, throughSlot, 0)) this.#addBatch(group, makeBatch);
+      this.#run('DELETE FROM held WHERE slot > ? AND slot <= ? AND late = 0', after, throughSlot);
       this.setState('closedThroughSlot', throughSlot);
-      if (late !== this.#lateInOrder) this.#forgetOrderOfArrival();
+      if (waiting !== this.#waitingInOrder) this.#forgetOrderOfArrival();
     });
-    this.#lateInOrder = late;
+    this.#waitingInOrder = waiting;
     forgetLog(this.#database);
   }
 
   #forgetOrderOfArrival(): void {
-    const rows = this.#statement('SELECT slot, area, sealed FROM held ORDER BY slot, area, sealed').all();
+    const rows = this.#statement('SELECT slot, area, sealed, late FROM held ORDER BY slot, area, sealed').all();
     this.#run('DELETE FROM held');
-    for (const { slot, area, sealed } of rows as { slot: number; area: string; sealed: Uint8Array }[])
-      this.#run('INSERT INTO held VALUES (?, ?, ?)', slot, area, sealed);
+    for (const { slot, area, sealed, late } of rows as {
+      slot: number;
+      area: string;
+      sealed: Uint8Array;
+      late: number;
+    }[])
+      this.#run('INSERT INTO held VALUES (?, ?, ?, ?)', slot, area, sealed, late);
   }
 
-  /** Releases the month's late readings where there are at least k of a slot and area, and forgets everything else of it. */
+  /**
+   * Releases the month's readings that were late or held back where there are at least k of a slot and area, and forgets
+   * everything else of it.
+   */
   settleMonth(month: number, firstSlot: number, lastSlot: number, k: number, makeBatch: BatchMaker): void {
     inTransaction(this.#database, () => {
-      for (const group of this.#groups(firstSlot, lastSlot)) {
+      for (const group of this.#groups(firstSlot, lastSlot, 1)) {
         const released = group.items.length >= k;
         if (released) this.#addBatch(group, makeBatch);
         this.#add(released ? 'settled' : 'withheld', group.items.length);
       }
       this.#run('DELETE FROM held WHERE slot <= ?', lastSlot);
       this.#run('DELETE FROM seen WHERE slot <= ?', lastSlot);
+      this.#run('DELETE FROM passes WHERE day <= ?', dayOfSlot(lastSlot));
       this.setState('settledThroughMonth', month);
     });
     forgetLog(this.#database);
@@ -173,20 +212,25 @@ export class CollectorStore {
   /** Readings that wait for their slot to close. */
   waiting(): number {
     const after = this.state('closedThroughSlot') ?? -1;
-    return this.#get<{ n: number }>('SELECT count(*) AS n FROM held WHERE slot > ?', after)!.n;
+    return this.#get<{ n: number }>('SELECT count(*) AS n FROM held WHERE slot > ? AND late = 0', after)!.n;
   }
 
   close(): void {
     this.#database.close();
   }
 
-  *#groups(firstSlot: number, lastSlot: number): Iterable<Group> {
-    const keys = this.#statement('SELECT DISTINCT slot, area FROM held WHERE slot BETWEEN ? AND ?').all(
+  *#groups(firstSlot: number, lastSlot: number, late: 0 | 1): Iterable<Group> {
+    const keys = this.#statement('SELECT DISTINCT slot, area FROM held WHERE slot BETWEEN ? AND ? AND late = ?').all(
       firstSlot,
       lastSlot,
+      late,
     ) as { slot: number; area: string }[];
     for (const { slot, area } of keys) {
-      const rows = this.#statement('SELECT sealed FROM held WHERE slot = ? AND area = ?').all(slot, area) as {
+      const rows = this.#statement('SELECT sealed FROM held WHERE slot = ? AND area = ? AND late = ?').all(
+        slot,
+        area,
+        late,
+      ) as {
         sealed: Uint8Array;
       }[];
       yield { slot, area, items: rows.map(({ sealed }) => sealed) };

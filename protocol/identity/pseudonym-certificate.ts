@@ -84,13 +84,14 @@ export function encodePseudonymCertificate(certificate: PseudonymCertificate): U
   return Buffer.concat([encodeBody(certificate, path), signature]);
 }
 
-/** Reads one where it stands inside a message. @throws MalformedError */
-export function readPseudonymCertificate(reader: ByteReader): PseudonymCertificate {
-  reader.constant('version', VERSION);
-  const day = reader.u32('day');
-  const publicKey = reader.bytes('publicKey', PUBLIC_KEY_BYTES);
-  const area = reader.text('area', AREA_PATTERN);
-  return { day, publicKey, area, signature: reader.bytes('signature', SIGNATURE_BYTES) };
+/** Reads one where it stands inside a message, as `field`. @throws MalformedError */
+export function readPseudonymCertificate(reader: ByteReader, field = ''): PseudonymCertificate {
+  const path = (name: string): string => (field ? `${field}.${name}` : name);
+  reader.constant(path('version'), VERSION);
+  const day = reader.u32(path('day'));
+  const publicKey = reader.bytes(path('publicKey'), PUBLIC_KEY_BYTES);
+  const area = reader.text(path('area'), AREA_PATTERN);
+  return { day, publicKey, area, signature: reader.bytes(path('signature'), SIGNATURE_BYTES) };
 }
 
 /** Layout only; whether to believe it is `verifyPseudonymCertificate`'s. @throws MalformedError */

@@ -24,7 +24,7 @@ export const VERDICTS = {
   stored: { byte: 1, recovery: 'done' },
   /** The slot has not ended by the collector's clock: one of the two clocks is wrong. */
   tooEarly: { byte: 2, recovery: 'again' },
-  /** The pseudonym is not registered (yet). */
+  /** The pseudonym is not registered (yet), or no third party is believed (yet). */
   unregistered: { byte: 3, recovery: 'again' },
   /** Does not have a submission's layout. */
   malformed: { byte: 4, recovery: 'final' },
@@ -38,6 +38,20 @@ export const VERDICTS = {
   badSignature: { byte: 8, recovery: 'final' },
   /** Another submission of this pseudonym for this slot is on the collector's disk. */
   conflict: { byte: 9, recovery: 'final' },
+  /** The pseudonym was not certified by a third party that is believed, or for another day. */
+  badPseudonym: { byte: 10, recovery: 'final' },
+  /** The pseudonym was revoked. */
+  revoked: { byte: 11, recovery: 'final' },
+  /** The attestation pass was not signed by the verifier's key of its day. */
+  badPass: { byte: 12, recovery: 'final' },
+  /** The pass is for another day. */
+  passOfAnotherDay: { byte: 13, recovery: 'final' },
+  /** The pass is for another pseudonym. */
+  passOfAnotherPseudonym: { byte: 14, recovery: 'final' },
+  /** The pseudonym has used another pass on the same day. */
+  secondPass: { byte: 15, recovery: 'final' },
+  /** The collector does not have the verifier's key of that day (yet). */
+  passKeyMissing: { byte: 16, recovery: 'again' },
 } as const satisfies Record<string, { byte: number; recovery: Recovery }>;
 
 export type Verdict = keyof typeof VERDICTS;

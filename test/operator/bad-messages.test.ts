@@ -11,6 +11,7 @@ import { sealReading } from '../../protocol/readings/reading.ts';
 import { SUBMISSION_MOST_BYTES } from '../../protocol/readings/submission.ts';
 import { TOPICS } from '../../protocol/readings/topics.ts';
 import { monthOf } from '../../protocol/time/months.ts';
+import { TestAuthority } from '../support/authority.ts';
 import { AREA, afterSlot, closed, START_MS, START_SLOT, startGrid, type TestGrid, TestHousehold } from './grid.ts';
 
 /** Waits until something is so; polls, because the broker gives no answer to what it throws away. */
@@ -21,10 +22,10 @@ const deliveries = (grid: TestGrid): Promise<Record<string, number>> => grid.col
 const health = (party: TestGrid['broker']): Promise<Record<string, number>> => party.ask('health') as never;
 
 test('submissions that are not to be believed are answered, counted and leave no trace', async (t) => {
-  const [stranger, elsewhere] = [new TestHousehold(), new TestHousehold('south-2')];
-  const households = [new TestHousehold(), new TestHousehold(), new TestHousehold()];
-  const pseudonyms = [...households, elsewhere].map(({ tpm, area }) => ({ publicKey: tpm.publicKey, area }));
-  const grid = await startGrid(t, { pseudonyms });
+  const stranger = new TestHousehold(AREA, await TestAuthority.create());
+  const elsewhere = new TestHousehold('south-2');
+  const grid = await startGrid(t);
+  const { households } = grid;
   await grid.advance(afterSlot(START_SLOT));
   const gateway = grid.gateway();
   const key = grid.side.providerPublicKey;
@@ -35,15 +36,15 @@ test('submissions that are not to be believed are answered, counted and leave no
   const altered = Uint8Array.from(good[0]);
   altered[altered.length - 70] ^= 1;
 
-  t.is(await verdict(randomBytes(280)), 'malformed');
+  t.is(await verdict(randomBytes(700)), 'malformed');
   t.is(await verdict(new Uint8Array()), 'malformed');
   t.is(await verdict(randomBytes(SUBMISSION_MOST_BYTES + 100)), 'malformed');
   t.is(await verdict(altered), 'badSignature');
-  t.is(await verdict(await stranger.submission(reading, key)), 'unregistered');
+  t.is(await verdict(await stranger.submission(reading, key)), 'badPseudonym');
   t.is(await verdict(await elsewhere.submission(reading, key)), 'wrongArea');
-  t.is(await verdict(await households[0].submission(reading, key, 'south-2'), 'south-2'), 'wrongArea');
+  t.is(await verdict(good[0], 'south-2'), 'wrongArea');
   t.is(await verdict(await households[0].submission({ ...reading, slot: START_SLOT + 9 }, key)), 'tooEarly');
-  t.like(await deliveries(grid), { stored: 0, waiting: 0, rejected: 6 });
+  t.like(await deliveries(grid), { stored: 0, waiting: 0, rejected: 7 });
 
   for (const bytes of good) t.is(await verdict(bytes), 'stored');
   t.is(await verdict(good[0]), 'stored', 'a replay gets the answer it got');

@@ -5,29 +5,36 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { Collector, type CollectorOptions, shuffled } from '../../operator/collector/steps.ts';
 import { CollectorStore } from '../../operator/collector/store.ts';
+import type { Trust } from '../../operator/collector/trust.ts';
+import { importBlindRsaKey } from '../../protocol/crypto/blind-rsa.ts';
 import { generateHpkeKeyPair } from '../../protocol/crypto/hpke.ts';
+import { verifyPseudonymCertificate } from '../../protocol/identity/pseudonym-certificate.ts';
 import { type Batch, batchDigest, decodeBatch, encodeBatchAnswer, expecting } from '../../protocol/readings/batch.ts';
 import { openReading } from '../../protocol/readings/reading.ts';
 import { monthOf } from '../../protocol/time/months.ts';
 import { DAY_MS, SLOT_MS, SLOTS_PER_DAY } from '../../protocol/time/slots.ts';
-import { AREA, afterSlot, closed, START_MS, START_SLOT, TestHousehold } from './grid.ts';
+import { TestAuthority } from '../support/authority.ts';
+import { AREA, afterSlot, authority, closed, START_MS, START_SLOT, TestHousehold } from './grid.ts';
 
 const provider = await generateHpkeKeyPair();
 const macKey = Buffer.alloc(32, 9);
 const GRACE_MS = 300_000;
+const trust: Trust = {
+  believe: (pseudonym, slot) => verifyPseudonymCertificate(pseudonym, [authority.issuer.publicKey], slot),
+  isRevoked: () => false,
+  passKeyOf: (day) => importBlindRsaKey(authority.passKey(day).modulus),
+};
 
-function setUp(t: ExecutionContext, households: TestHousehold[], options: Partial<CollectorOptions> = {}) {
+function setUp(t: ExecutionContext, options: Partial<CollectorOptions> = {}) {
   const directory = mkdtempSync(join(tmpdir(), 'quietmeter-collector-'));
   t.teardown(() => rmSync(directory, { recursive: true, force: true }));
-  const areas = new Map(households.map(({ tpm, area }) => [Buffer.from(tpm.publicKey).toString('hex'), area]));
   const open = (): { collector: Collector; store: CollectorStore } => {
     const store = new CollectorStore(join(directory, 'collector.sqlite'));
-    const registration = { areaOf: (pseudonym: Uint8Array) => areas.get(Buffer.from(pseudonym).toString('hex')) };
     return {
       store,
       collector: new Collector({
         store,
-        registration,
+        trust,
         macKey,
         k: 3,
         graceMs: GRACE_MS,
@@ -55,7 +62,7 @@ const acknowledge = (collector: Collector, store: CollectorStore): void => {
 
 test('a slot becomes one batch when its grace is over, with everything but the sealed readings stripped', async (t) => {
   const households = [new TestHousehold(), new TestHousehold(), new TestHousehold()];
-  const { collector, store } = setUp(t, households);
+  const { collector, store } = setUp(t);
   collector.advance(afterSlot(START_SLOT));
   const submissions = await Promise.all(households.map((h, i) => report(h, START_SLOT, 50 * i)));
   t.deepEqual(verdicts(collector, ...submissions), ['stored', 'stored', 'stored']);
@@ -76,7 +83,7 @@ test('a slot becomes one batch when its grace is over, with everything but the s
 
 test('areas are kept apart', async (t) => {
   const households = [new TestHousehold(), new TestHousehold('south-2')];
-  const { collector, store } = setUp(t, households);
+  const { collector, store } = setUp(t);
   collector.advance(afterSlot(START_SLOT));
   const [north, south] = await Promise.all(households.map((h) => report(h, START_SLOT)));
   collector.accept([
@@ -97,7 +104,7 @@ test('areas are kept apart', async (t) => {
 
 test('the same bytes get the same answer, other bytes for the slot are refused, across restarts', async (t) => {
   const household = new TestHousehold();
-  const { collector, store, reopen } = setUp(t, [household]);
+  const { collector, store, reopen } = setUp(t);
   collector.advance(afterSlot(START_SLOT));
   const first = await report(household, START_SLOT, 100);
   const second = await report(household, START_SLOT, 100);
@@ -118,7 +125,7 @@ test('the same bytes get the same answer, other bytes for the slot are refused, 
 
 test("a sealed reading that a neighbour copies is not taken as the neighbour's own", async (t) => {
   const [victim, copycat] = [new TestHousehold(), new TestHousehold()];
-  const { collector } = setUp(t, [victim, copycat]);
+  const { collector } = setUp(t);
   collector.advance(afterSlot(START_SLOT));
   const bytes = await report(victim, START_SLOT);
   const sealed = bytes.subarray(bytes.length - 128, bytes.length - 64);
@@ -126,8 +133,9 @@ test("a sealed reading that a neighbour copies is not taken as the neighbour's o
 });
 
 test('what is not to be believed is refused, each for its own reason, and changes nothing', async (t) => {
-  const [household, stranger, elsewhere] = [new TestHousehold(), new TestHousehold(), new TestHousehold('south-2')];
-  const { collector, store } = setUp(t, [household, elsewhere]);
+  const [household, elsewhere] = [new TestHousehold(), new TestHousehold('south-2')];
+  const stranger = new TestHousehold(AREA, await TestAuthority.create());
+  const { collector, store } = setUp(t);
   collector.advance(afterSlot(START_SLOT));
   const good = await report(household, START_SLOT);
   const forged = Uint8Array.from(good);
@@ -135,7 +143,7 @@ test('what is not to be believed is refused, each for its own reason, and change
   const otherSealed = Uint8Array.from(good);
   otherSealed[otherSealed.length - 100] ^= 1;
   const badCertificate = Uint8Array.from(good);
-  badCertificate[6 + AREA.length + 139 - 1] ^= 1;
+  badCertificate[5 + 103 + AREA.length + 139 - 1] ^= 1;
   t.deepEqual(verdicts(collector, good.subarray(1), new Uint8Array(), Buffer.concat([good, good])), [
     'malformed',
     'malformed',
@@ -143,14 +151,8 @@ test('what is not to be believed is refused, each for its own reason, and change
   ]);
   t.deepEqual(verdicts(collector, forged, otherSealed), ['badSignature', 'badSignature']);
   t.deepEqual(verdicts(collector, badCertificate), ['badCertificate']);
-  t.deepEqual(verdicts(collector, await report(stranger, START_SLOT)), ['unregistered']);
+  t.deepEqual(verdicts(collector, await report(stranger, START_SLOT)), ['badPseudonym']);
   t.deepEqual(verdicts(collector, await report(elsewhere, START_SLOT)), ['wrongArea'], 'on the topic of another area');
-  const claimed = await household.submission(
-    { slot: START_SLOT, importWh: 0, exportWh: 0 },
-    provider.publicKey,
-    'south-2',
-  );
-  t.deepEqual(verdicts(collector, claimed), ['wrongArea'], 'the area of a neighbour');
   t.deepEqual(verdicts(collector, await report(household, START_SLOT + 2)), ['tooEarly']);
   t.is(store.waiting(), 0);
   t.is(collector.deliveries().stored, 0);
@@ -160,7 +162,7 @@ test('what is not to be believed is refused, each for its own reason, and change
 
 test('an outage of the collector itself makes nobody late: the grace begins again', async (t) => {
   const household = new TestHousehold();
-  const { collector, store, reopen } = setUp(t, [household]);
+  const { collector, store, reopen } = setUp(t);
   collector.advance(afterSlot(START_SLOT));
   store.close();
   const { collector: back, store: backStore } = reopen();
@@ -179,7 +181,7 @@ test('an outage of the collector itself makes nobody late: the grace begins agai
 
 test('what comes late waits for the settlement and is released only where k are late', async (t) => {
   const households = Array.from({ length: 4 }, () => new TestHousehold());
-  const { collector, store, reopen } = setUp(t, households);
+  const { collector, store, reopen } = setUp(t);
   const [onTime, ...others] = households;
   const [three, two] = [START_SLOT, START_SLOT + 1];
   for (const slot of [three, two]) {
@@ -218,7 +220,7 @@ test('what comes late waits for the settlement and is released only where k are 
 
 test('a new collector publishes nothing of the time before it', async (t) => {
   const household = new TestHousehold();
-  const { collector, store } = setUp(t, [household]);
+  const { collector, store } = setUp(t);
   t.deepEqual(verdicts(collector, await report(household, START_SLOT - 5 * SLOTS_PER_DAY)), ['stored']);
   collector.advance(START_MS + DAY_MS);
   t.deepEqual(batchesOf(store), []);
@@ -227,7 +229,7 @@ test('a new collector publishes nothing of the time before it', async (t) => {
 
 test('the counter goes on over the end of a month, the epoch changes with it', async (t) => {
   const household = new TestHousehold();
-  const { collector, store } = setUp(t, [household]);
+  const { collector, store } = setUp(t);
   const lastOfMarch = Date.UTC(2026, 3, 1) / SLOT_MS - 1;
   for (const slot of [lastOfMarch - 1, lastOfMarch]) {
     collector.advance(afterSlot(slot));
@@ -245,7 +247,7 @@ test('the counter goes on over the end of a month, the epoch changes with it', a
 
 test('a batch is kept until an answer under the MAC says that this batch is on disk', async (t) => {
   const household = new TestHousehold();
-  const { collector, store } = setUp(t, [household]);
+  const { collector, store } = setUp(t);
   collector.advance(afterSlot(START_SLOT));
   verdicts(collector, await report(household, START_SLOT));
   collector.advance(closed(START_SLOT));

@@ -8,13 +8,16 @@ import type { ExecutionContext } from 'ava';
 import mqtt, { type MqttClient } from 'mqtt';
 import { type GridSide, type GridSideOptions, prepareGridSide } from '../../bench/grid-side.ts';
 import { Party } from '../../bench/party.ts';
+import { NO_PASS } from '../../protocol/attestation/pass.ts';
 import { generateSigningKey, type SigningKey, signP256 } from '../../protocol/crypto/p256.ts';
+import { dayOfSlot } from '../../protocol/identity/pseudonym-certificate.ts';
 import { type Acknowledgement, decodeAcknowledgement } from '../../protocol/readings/acknowledgement.ts';
 import { issueCertificate } from '../../protocol/readings/certificate.ts';
 import { type Reading, sealReading } from '../../protocol/readings/reading.ts';
 import { signSubmission, submissionDigest } from '../../protocol/readings/submission.ts';
 import { ADDRESS_BYTES, TOPICS } from '../../protocol/readings/topics.ts';
 import { SLOT_MS, SLOTS_PER_DAY, slotOf } from '../../protocol/time/slots.ts';
+import { TestAuthority } from '../support/authority.ts';
 
 export const AREA = 'north-1';
 /** 2026-03-10 00:00 UTC, and its first slot. */
@@ -25,46 +28,70 @@ export const afterSlot = (slot: number): number => (slot + 1) * SLOT_MS + 500;
 /** When a slot's batch is closed. */
 export const closed = (slot: number): number => afterSlot(slot) + 300_000;
 
-/** A household as the grid sees it: a TPM key (here in software) and what it certifies. */
+/** Whom the collectors of these tests believe. */
+export const authority = await TestAuthority.create();
+export const START_DAY = dayOfSlot(START_SLOT);
+/** Pass keys that a collector knows: from two months before to four after. */
+export const passKeysFrom = START_DAY - 60;
+export const PASS_KEY_DAYS = 180;
+
+/** What a household has for a day: a TPM key (here in software), what it certifies, and what others say of it. */
+export interface HouseholdDay {
+  pseudonym: SigningKey;
+  software: SigningKey;
+  pseudonymCertificate: Uint8Array;
+  certificate: Uint8Array;
+  pass: Uint8Array;
+}
+
+/** A household as the grid sees it. */
 export class TestHousehold {
   readonly area: string;
-  readonly tpm: SigningKey = generateSigningKey();
-  readonly #software = generateSigningKey();
-  readonly #certificates = new Map<number, Promise<Uint8Array>>();
+  /** False: it sends its readings without a pass. */
+  attested = true;
+  readonly #authority: TestAuthority;
+  readonly #days = new Map<number, Promise<HouseholdDay>>();
 
-  constructor(area = AREA) {
+  /** @param by whoever certifies it and signs its passes */
+  constructor(area = AREA, by = authority) {
     this.area = area;
+    this.#authority = by;
   }
 
-  certificate(slot: number): Promise<Uint8Array> {
-    const firstSlot = slot - (slot % SLOTS_PER_DAY);
-    let certificate = this.#certificates.get(firstSlot);
-    if (!certificate) {
-      certificate = issueCertificate(
-        {
-          pseudonym: this.tpm.publicKey,
-          publicKey: this.#software.publicKey,
-          firstSlot,
-          lastSlot: firstSlot + SLOTS_PER_DAY - 1,
-        },
-        (message) => signP256(this.tpm.privateKey, message),
-      );
-      this.#certificates.set(firstSlot, certificate);
+  day(slot: number): Promise<HouseholdDay> {
+    const day = dayOfSlot(slot);
+    let made = this.#days.get(day);
+    if (!made) {
+      made = this.#make(day);
+      this.#days.set(day, made);
     }
-    return certificate;
+    return made;
   }
 
-  sign(message: Uint8Array): Uint8Array {
-    return signP256(this.#software.privateKey, message);
+  async submission(reading: Reading, providerPublicKey: Uint8Array): Promise<Uint8Array> {
+    return this.submissionOf(reading.slot, await sealReading(reading, this.area, providerPublicKey));
   }
 
-  async submission(reading: Reading, providerPublicKey: Uint8Array, area = this.area): Promise<Uint8Array> {
-    const sealed = await sealReading(reading, area, providerPublicKey);
-    return this.submissionOf(reading.slot, sealed, area);
+  /** @param change of what an honest household would send */
+  async submissionOf(slot: number, sealed: Uint8Array, change: Partial<HouseholdDay> = {}): Promise<Uint8Array> {
+    const { software, pseudonymCertificate, certificate, pass } = { ...(await this.day(slot)), ...change };
+    const sent = { slot, pseudonymCertificate, certificate, pass: this.attested ? pass : NO_PASS, sealed };
+    return signSubmission(sent, (message) => signP256(software.privateKey, message));
   }
 
-  async submissionOf(slot: number, sealed: Uint8Array, area = this.area): Promise<Uint8Array> {
-    return signSubmission({ slot, area, certificate: await this.certificate(slot), sealed }, (m) => this.sign(m));
+  async #make(day: number): Promise<HouseholdDay> {
+    const [pseudonym, software] = [generateSigningKey(), generateSigningKey()];
+    const firstSlot = day * SLOTS_PER_DAY;
+    const key = { firstSlot, lastSlot: firstSlot + SLOTS_PER_DAY - 1, publicKey: software.publicKey };
+    return {
+      pseudonym,
+      software,
+      pseudonymCertificate: await this.#authority.certify(day, pseudonym.publicKey, this.area),
+      certificate: await issueCertificate({ ...key, pseudonym: pseudonym.publicKey }, (message) =>
+        signP256(pseudonym.privateKey, message),
+      ),
+      pass: this.#authority.pass(day, pseudonym.publicKey),
+    };
   }
 }
 
@@ -174,8 +201,8 @@ export async function startGrid(
 ): Promise<TestGrid> {
   const directory = mkdtempSync(join(tmpdir(), 'quietmeter-grid-'));
   const households = Array.from({ length: options.households ?? 3 }, () => new TestHousehold());
-  const pseudonyms = options.pseudonyms ?? households.map(({ tpm, area }) => ({ publicKey: tpm.publicKey, area }));
-  const side = await prepareGridSide({ ...options, directory, pseudonyms });
+  const trust = await authority.trustOf(directory, passKeysFrom, PASS_KEY_DAYS);
+  const side = await prepareGridSide({ trust, ...options, directory });
   const party = (name: 'broker' | 'collector' | 'provider'): Party =>
     new Party({
       name,

@@ -44,6 +44,7 @@ test('a morning of three households becomes area sums, each reading counted once
   t.deepEqual(await grid.collector.ask('deliveries'), {
     stored: 3 * slots,
     late: 0,
+    heldBack: 0,
     settled: 0,
     withheld: 0,
     waiting: 0,

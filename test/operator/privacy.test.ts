@@ -27,6 +27,7 @@ test('neither party has on its disk what it must not know', async (t) => {
     grid.households.map((household, h) => household.submission(readings[h], grid.side.providerPublicKey)),
   );
   const sealed = submissions.map((bytes) => decodeSubmission(bytes).sealed);
+  const days = await Promise.all(grid.households.map((household) => household.day(START_SLOT)));
   await Promise.all(submissions.map((bytes, h) => gateways[h].submit(bytes)));
 
   const collectorDir = join(grid.directory, 'collector');
@@ -44,7 +45,7 @@ test('neither party has on its disk what it must not know', async (t) => {
     'the search finds what is there: items wait for their slot',
   );
   t.true(
-    grid.households.every(({ tpm }) => holds(before, tpm.publicKey)),
+    days.every(({ pseudonym }) => holds(before, pseudonym.publicKey)),
     'and pseudonyms are remembered',
   );
   t.false(contentIn(before));
@@ -73,9 +74,11 @@ test('neither party has on its disk what it must not know', async (t) => {
   t.false(contentIn(collector));
 
   const provider = bytesOf(providerDir);
-  for (const [h, { tpm }] of grid.households.entries()) {
+  for (const [h, { pseudonym }] of days.entries()) {
     const submission = decodeSubmission(submissions[h]);
-    t.false(holds(provider, tpm.publicKey.subarray(1)), 'no pseudonym');
+    t.false(holds(provider, pseudonym.publicKey.subarray(1)), 'no pseudonym');
+    t.false(holds(provider, submission.pseudonym.signature), 'no certificate of one');
+    t.false(holds(provider, submission.pass!.random), 'no pass');
     t.false(holds(provider, submission.certificate.subarray(34, 67)), 'no software key');
     t.false(holds(provider, submission.signature), 'no signature');
     t.false(holds(provider, gateways[h].address ? Buffer.from(gateways[h].address) : Buffer.alloc(1)), 'no address');
@@ -83,7 +86,7 @@ test('neither party has on its disk what it must not know', async (t) => {
   }
   t.false(contentIn(provider), 'no single reading');
 
-  for (const { tpm } of grid.households) t.false(holds(logs(), tpm.publicKey), 'logs name nobody');
+  for (const { pseudonym } of days) t.false(holds(logs(), pseudonym.publicKey), 'logs name nobody');
   for (const { address } of gateways) t.false(logs().includes(address));
   t.false(contentIn(logs()));
 });
@@ -96,7 +99,7 @@ test('the files are for their owner only', async (t) => {
     'provider-hpke.key',
     'collector-provider.key',
   ];
-  for (const file of [...secrets, 'grid-ca/ca.key', 'grid-ca/collector.key', 'registration.json'])
+  for (const file of [...secrets, 'grid-ca/ca.key', 'grid-ca/collector.key', 'revocations.bin'])
     t.is(statSync(join(grid.directory, file)).mode & 0o077, 0, file);
 });
 
@@ -111,7 +114,15 @@ test('late readings that stay do not tell by their place in the file when they c
     store.setState('closedThroughSlot', START_SLOT + 10);
     for (const i of order)
       store.accept([
-        { slot: START_SLOT, area: AREA, pseudonym: pseudonyms[i], digest: Buffer.alloc(32, i), sealed: items[i] },
+        {
+          slot: START_SLOT,
+          area: AREA,
+          pseudonym: pseudonyms[i],
+          digest: Buffer.alloc(32, i),
+          sealed: items[i],
+          pass: null,
+          heldBack: true,
+        },
       ]);
     store.closeSlots(START_SLOT + 11, () => new Uint8Array());
     const log = `${file}-wal`;
@@ -148,7 +159,8 @@ test('no table of the collector ties a pseudonym to a sealed item, or tells when
   );
   t.deepEqual(columns, {
     batches: ['counter', 'bytes'],
-    held: ['slot', 'area', 'sealed'],
+    held: ['slot', 'area', 'sealed', 'late'],
+    passes: ['day', 'pseudonym', 'digest'],
     seen: ['slot', 'pseudonym', 'digest'],
     state: ['name', 'value'],
   });

@@ -6,15 +6,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
 import { prepareGridSide } from '../../bench/grid-side.ts';
-import { writeRegistration } from '../../bench/registration.ts';
+import { dayOfSlot } from '../../protocol/identity/pseudonym-certificate.ts';
 import { slotOf } from '../../protocol/time/slots.ts';
-import { AREA, mainOf, TestGateway, TestHousehold } from './grid.ts';
+import { replaceFile } from '../support/authority.ts';
+import { AREA, authority, mainOf, TestGateway, TestHousehold } from './grid.ts';
 
-test('readings are taken by the system clock, also of those who register later, and SIGTERM ends in order', async (t) => {
+test('readings are taken by the system clock, also where a key comes later, and SIGTERM ends in order', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'quietmeter-system-'));
-  const [household, newcomer] = [new TestHousehold(), new TestHousehold()];
-  const entries = [household, newcomer].map(({ tpm, area }) => ({ publicKey: tpm.publicKey, area }));
-  const side = await prepareGridSide({ directory, pseudonyms: entries.slice(0, 1), clock: 'system' });
+  const household = new TestHousehold();
+  const today = dayOfSlot(slotOf(Date.now()));
+  // the keys of today are not published yet
+  const trust = await authority.trustOf(directory, today - 10, 5);
+  const side = await prepareGridSide({ directory, trust, clock: 'system' });
   const processes: ChildProcess[] = (['collector', 'provider', 'broker'] as const).map((name) =>
     spawn(process.execPath, [mainOf(name), side.configs[name]], { stdio: 'ignore' }),
   );
@@ -28,12 +31,12 @@ test('readings are taken by the system clock, also of those who register later, 
   const submit = async (from: TestHousehold, of: number): Promise<string> =>
     (await gateway.submit(await from.submission({ slot: of, importWh: 50, exportWh: 0 }, side.providerPublicKey), AREA))
       .verdict;
-  t.is(await submit(household, slot), 'stored');
+  t.is(await submit(household, slot), 'passKeyMissing');
   t.is(await submit(household, slot + 3), 'tooEarly');
-  t.is(await submit(newcomer, slot), 'unregistered');
-  writeRegistration(side.registrationFile, entries);
+  replaceFile(trust.passKeysFile, authority.passKeys(today - 10, 12));
   let verdict = '';
-  while (verdict !== 'stored') verdict = await submit(newcomer, slot - 1);
+  while (verdict !== 'stored') verdict = await submit(household, slot - 1);
+  t.is(await submit(household, slot), 'stored');
 
   const ends = processes.map((child) => once(child, 'exit'));
   for (const child of processes) child.kill('SIGTERM');

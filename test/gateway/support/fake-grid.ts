@@ -12,12 +12,13 @@ import { openServerCertificate, type ServerCertificate } from '../../../gateway/
 import { generateHpkeKeyPair, type HpkeKeyPair } from '../../../protocol/crypto/hpke.ts';
 import { encodeAcknowledgement, type Verdict } from '../../../protocol/readings/acknowledgement.ts';
 import { openReading, type Reading } from '../../../protocol/readings/reading.ts';
+import { decodeSubmission, submissionDigest, verifySubmission } from '../../../protocol/readings/submission.ts';
 import {
-  claimedPseudonym,
-  decodeSubmission,
-  submissionDigest,
-  verifySubmission,
-} from '../../../protocol/readings/submission.ts';
+  claimedPseudonymV1,
+  decodeSubmissionV1,
+  isV1,
+  verifySubmissionV1,
+} from '../../../protocol/readings/submission-v1.ts';
 import { parseSubmitTopic, TOPICS } from '../../../protocol/readings/topics.ts';
 
 export interface Submitted {
@@ -117,7 +118,8 @@ export class FakeGrid {
   async readings(area: string): Promise<Reading[]> {
     const found: Reading[] = [];
     for (const { slot, bytes } of [...this.stored.values()].sort((a, b) => a.slot - b.slot)) {
-      found.push(await openReading(decodeSubmission(bytes).sealed, slot, area, this.provider.privateKey));
+      const { sealed } = decodeEither(bytes);
+      found.push(await openReading(sealed, slot, area, this.provider.privateKey));
     }
     return found;
   }
@@ -126,8 +128,7 @@ export class FakeGrid {
     if (!this.collecting) return;
     const { address } = parseSubmitTopic(topic)!;
     const bytes = new Uint8Array(payload);
-    const submission = decodeSubmission(bytes);
-    verifySubmission(submission, bytes, claimedPseudonym(submission));
+    const submission = decodeEither(bytes);
     const { slot } = submission;
     const submitted = { slot, bytes, address, certificate: Buffer.from(submission.certificate).toString('hex') };
     this.arrived.push(submitted);
@@ -150,4 +151,16 @@ export class FakeGrid {
     const packet = { cmd: 'publish', topic, payload: Buffer.from(payload), qos: 1, retain: false, dup: false } as const;
     this.#broker!.publish(packet, () => {});
   }
+}
+
+/** Of a household with certificates, or without. @throws what the collector would refuse it for, but for its trust */
+function decodeEither(bytes: Uint8Array): { slot: number; sealed: Uint8Array; certificate: Uint8Array } {
+  if (isV1(bytes)) {
+    const submission = decodeSubmissionV1(bytes);
+    verifySubmissionV1(submission, bytes, claimedPseudonymV1(submission));
+    return submission;
+  }
+  const submission = decodeSubmission(bytes);
+  verifySubmission(submission, bytes);
+  return submission;
 }
