@@ -34,14 +34,8 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { compressPoint, verifyP256 } from '../crypto/p256.ts';
 import { type Holder, type HolderCheck, HolderError } from '../identity/certificates.ts';
-import {
-  type DecodedEvidence,
-  type MeasuredEvent,
-  measurementOf,
-  meterNonceOf,
-  PCR_GATEWAY,
-  PCR_METER,
-} from './evidence.ts';
+import { measurementOfImage } from '../updates/measurement.ts';
+import { type DecodedEvidence, type MeasuredEvent, meterNonceOf, PCR_GATEWAY, PCR_METER } from './evidence.ts';
 import { type Finding, type RefusalCode, refusal, type WarningCode, warning } from './findings.ts';
 import { type Accepted, type ReferenceValues, standingOf } from './reference-values.ts';
 import { differenceOf, listingDigest, replay } from './software.ts';
@@ -410,7 +404,7 @@ function judgeAnswer(
 ): void {
   const image = references.imageOf(imageDigest);
   if (image) {
-    if (!sameBytes(measurementOf(meterNonceOf(nonce), image), answer)) refusals.push(refusal('meter differs'));
+    if (!sameBytes(measurementOfImage(meterNonceOf(nonce), image), answer)) refusals.push(refusal('meter differs'));
   } else if (version !== null) refusals.push(refusal('image missing', String(version)));
   // an image that was never released is refused already, and nobody has its bytes
 }

@@ -17,7 +17,7 @@
  *        …     1  number of events   each: 1 B PCR, 32 B digest that it was extended by, in the order of extension
  *        …     2  number of files    each: 1+… B path, 32 B SHA-256; none but where the gateway explains itself
  *        …     1  1 where the meter answered, otherwise 0
- *        …    32  measurement     SHA-256(nonce for the meter ‖ image as stored), where it answered
+ *        …    32  measurement     what the meter answered to its nonce (protocol/updates/measurement.ts), where it did
  *
  * The quote's extraData is `bindingOf(nonce, claims)`: the TPM's signature covers every byte before the quote, so nothing can be
  * taken out of one evidence and put into another. What the meter is asked follows from the nonce (`meterNonceOf`): the gateway
@@ -118,10 +118,6 @@ export const bindingOf = (nonce: Uint8Array, claims: Uint8Array): Uint8Array =>
 /** What the meter is asked with, 32 B. */
 export const meterNonceOf = (nonce: Uint8Array): Uint8Array =>
   createHash('sha256').update(labelled(LABELS.meterChallenge, nonce)).digest();
-
-/** What an honest meter answers, 32 B. */
-export const measurementOf = (meterNonce: Uint8Array, image: Uint8Array): Uint8Array =>
-  createHash('sha256').update(meterNonce).update(image).digest();
 
 /** @throws MalformedError */
 export function encodeEvidence(evidence: Evidence): Uint8Array {

@@ -174,6 +174,17 @@ const REFUSALS = {
   ),
   revoked: identity(16, UNTRUSTWORTHY, 'The device was revoked: {problem}.'),
   suspended: identity(16, UNTRUSTWORTHY, 'The device is suspended: {problem}.'),
+} as const satisfies Record<string, Entry>;
+
+/** Said aloud; the device may be trusted all the same. */
+const WARNINGS = {
+  'gateway anything': entry(
+    11,
+    'gateway',
+    'configuration',
+    UNSAFE,
+    "The verifier's policy accepts any software on the gateway: this verdict says nothing about it.",
+  ),
   'meter anything': entry(
     11,
     'meter',
