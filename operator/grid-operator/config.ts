@@ -1,0 +1,14 @@
+import * as v from 'valibot';
+import { serviceOf } from '../shared/client.ts';
+import { clockKind } from '../shared/config.ts';
+import { serviceAccess } from '../shared/service.ts';
+
+export const gridOperatorConfig = v.strictObject({
+  stateDir: v.string(),
+  /** For technicians (scripts/provision) and the company's console. */
+  service: serviceAccess,
+  /** Who is given the list of devices. */
+  trustedThirdParty: serviceOf,
+  clock: clockKind,
+});
+export type GridOperatorConfig = v.InferOutput<typeof gridOperatorConfig>;

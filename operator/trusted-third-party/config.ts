@@ -1,0 +1,21 @@
+import * as v from 'valibot';
+import { clockKind } from '../shared/config.ts';
+import { serviceAccess } from '../shared/service.ts';
+
+export const trustedThirdPartyConfig = v.strictObject({
+  stateDir: v.string(),
+  service: serviceAccess,
+  /** HPKE, 32 bytes in hexadecimal, mode 0600: initialisation is sealed to it. */
+  privateKeyFile: v.string(),
+  /** P-256, PKCS #8 PEM, mode 0600: signs pseudonym certificates and lists of what is revoked. */
+  issuingKeyFile: v.string(),
+  /** X.509 authority for identifier, household and attestation certificates: PEM, and its key (PKCS #8 PEM, mode 0600). */
+  authorityCertFile: v.string(),
+  authorityKeyFile: v.string(),
+  /** Folder of the TPM makers' roots and intermediates that are trusted, PEM; other files in it are ignored. */
+  endorsementRootsDir: v.string(),
+  /** Client certificates' common names, and the providers' names that they may bring PINs for. */
+  providers: v.optional(v.record(v.string(), v.string()), { provider: 'provider' }),
+  clock: clockKind,
+});
+export type TrustedThirdPartyConfig = v.InferOutput<typeof trustedThirdPartyConfig>;
