@@ -51,6 +51,10 @@ export const LABELS = {
   attestationPass: 'quietmeter/v1/attestation-pass',
   /** Verifier's master key over the keys of the days (protocol/attestation/pass-keys.ts). */
   passKeys: 'quietmeter/v1/pass-keys',
+  /** Trusted third party's release key over a manifest (protocol/updates/manifest.ts). */
+  manifest: 'quietmeter/v1/manifest',
+  /** A household's place in a roll-out, from a secret of its own. */
+  rollOut: 'quietmeter/v1/roll-out',
 } as const;
 
 export type Label = (typeof LABELS)[keyof typeof LABELS];

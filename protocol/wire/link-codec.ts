@@ -4,7 +4,13 @@ import type {
   Clamp,
   GatewayCommand,
   Hello,
+  ImageBegin,
+  ImageData,
+  ImageEnd,
+  ImageState,
   Live,
+  Measure,
+  Measurement,
   MeterMessage,
   MeterRecord,
   ReadRecords,
@@ -13,11 +19,18 @@ import type {
   TimeCommand,
 } from './link-messages.ts';
 import {
+  IMAGE_CHUNK_BYTES,
   LINK_ACK,
   LINK_CHECK_CLAMP,
   LINK_CLAMP,
   LINK_HELLO,
+  LINK_IMAGE_BEGIN,
+  LINK_IMAGE_DATA,
+  LINK_IMAGE_END,
+  LINK_IMAGE_STATE,
   LINK_LIVE,
+  LINK_MEASURE,
+  LINK_MEASUREMENT,
   LINK_READ,
   LINK_RECORD,
   LINK_REFUSED,
@@ -37,14 +50,22 @@ import {
  *   RECORD      03  number u32 · boot u32 · uptimeMs u53 · slot u32 · importMwh u53 · exportMwh u53 · flags u16           39 B
  *   CLAMP       04  verdict u8 · powerMw i32 · powerFactorE4 i16                                                           8 B
  *   REFUSED     05  command u8 · reason u8                                                                                 3 B
+ *   IMAGE_STATE 06  state u8 · version u32 · offset u32 · room u32 · running u32                                          18 B
+ *   MEASUREMENT 07  version u32 · length u32 · digest b32                                                                 41 B
  *   TIME        81  unixMs u53                                                                                             9 B
  *   ACK         82  number u32                                                                                             5 B
  *   READ        83  from u32                                                                                               5 B
  *   STATUS      84                                                                                                         1 B
  *   CHECK_CLAMP 85                                                                                                         1 B
+ *   IMAGE_BEGIN 86  version u32 · length u32 · digest b32                                                                 41 B
+ *   IMAGE_DATA  87  offset u32 · bytes                                                                          6 … 261 B
+ *   IMAGE_END   88                                                                                                         1 B
+ *   MEASURE     89  nonce b32                                                                                             33 B
  *
  *   u53   eight bytes, an integer of at most 2^53 − 1 (what both machines hold exactly)
  *   hex8  eight bytes, sixteen lower-case hex digits in the message
+ *   b32   32 bytes
+ *   bytes 1 … 256 bytes, to the end of the body
  */
 
 /** Why a body is no message, or a message cannot be written. `reason` is what REFUSED answers. */
@@ -67,12 +88,14 @@ function linkError(field: string, fault: string, messageType: number, reason: Li
   return error;
 }
 
+type Value = number | string | Uint8Array;
 interface Kind {
+  /** How many it takes; of REST at least. */
   bytes: number;
   min: number;
   max: number;
-  read(view: DataView, at: number): number | string;
-  write(view: DataView, at: number, value: number | string): void;
+  read(view: DataView, at: number): Value;
+  write(view: DataView, at: number, value: Value): void;
 }
 interface Field<Message> {
   name: Exclude<keyof Message, 'type'>;
@@ -146,6 +169,26 @@ const HEX8: Kind = {
     view.setUint32(at + 4, parseInt((value as string).substring(8), 16), false);
   },
 };
+const bytesOf = (view: DataView, at: number, length: number) =>
+  new Uint8Array(new Uint8Array(view.buffer, view.byteOffset + at, length));
+const setBytes = (view: DataView, at: number, value: Value) => {
+  new Uint8Array(view.buffer, view.byteOffset, view.byteLength).set(value as Uint8Array, at);
+};
+const B32: Kind = {
+  bytes: 32,
+  min: 32,
+  max: 32,
+  read: (view, at) => bytesOf(view, at, 32),
+  write: setBytes,
+};
+/** The last field only. */
+const REST: Kind = {
+  bytes: 1,
+  min: 1,
+  max: IMAGE_CHUNK_BYTES,
+  read: (view, at) => bytesOf(view, at, view.byteLength - at),
+  write: setBytes,
+};
 
 /** The same kind with a narrower range. */
 const within = (kind: Kind, min: number, max: number): Kind => {
@@ -204,11 +247,34 @@ layout<Refused>(LINK_REFUSED, 'REFUSED', [
   { name: 'command', kind: U8 },
   { name: 'reason', kind: within(U8, 1, 3) },
 ]);
+layout<ImageState>(LINK_IMAGE_STATE, 'IMAGE_STATE', [
+  { name: 'state', kind: within(U8, 0, 8) },
+  { name: 'version', kind: U32 },
+  { name: 'offset', kind: U32 },
+  { name: 'room', kind: U32 },
+  { name: 'running', kind: U32 },
+]);
+layout<Measurement>(LINK_MEASUREMENT, 'MEASUREMENT', [
+  { name: 'version', kind: U32 },
+  { name: 'length', kind: U32 },
+  { name: 'digest', kind: B32 },
+]);
 layout<TimeCommand>(LINK_TIME, 'TIME', [{ name: 'unixMs', kind: UNIX_MS }]);
 layout<Ack>(LINK_ACK, 'ACK', [{ name: 'number', kind: U32 }]);
 layout<ReadRecords>(LINK_READ, 'READ', [{ name: 'from', kind: COUNT }]);
 layout<Status>(LINK_STATUS, 'STATUS', []);
 layout<CheckClamp>(LINK_CHECK_CLAMP, 'CHECK_CLAMP', []);
+layout<ImageBegin>(LINK_IMAGE_BEGIN, 'IMAGE_BEGIN', [
+  { name: 'version', kind: COUNT },
+  { name: 'length', kind: COUNT },
+  { name: 'digest', kind: B32 },
+]);
+layout<ImageData>(LINK_IMAGE_DATA, 'IMAGE_DATA', [
+  { name: 'offset', kind: U32 },
+  { name: 'bytes', kind: REST },
+]);
+layout<ImageEnd>(LINK_IMAGE_END, 'IMAGE_END', []);
+layout<Measure>(LINK_MEASURE, 'MEASURE', [{ name: 'nonce', kind: B32 }]);
 
 function checkNumber(value: unknown, kind: Kind, path: string, type: number): void {
   const inRange = typeof value === 'number' && value >= kind.min && value <= kind.max && Math.floor(value) === value;
@@ -222,20 +288,35 @@ function checkHex(value: unknown, path: string, type: number): void {
     throw linkError(path, 'not sixteen lower-case hex digits', type, REFUSED_MALFORMED);
   }
 }
-
+function checkBytes(value: unknown, kind: Kind, path: string, type: number): void {
+  const length = value instanceof Uint8Array ? value.length : -1;
+  if (length < kind.min || length > kind.max) {
+    const range = kind.min === kind.max ? '' + kind.min : kind.min + ' to ' + kind.max;
+    throw linkError(path, 'not ' + range + ' bytes', type, REFUSED_MALFORMED);
+  }
+}
+function check(value: unknown, kind: Kind, path: string, type: number): void {
+  if (kind === HEX8) checkHex(value, path, type);
+  else if (kind === B32 || kind === REST) checkBytes(value, kind, path, type);
+  else checkNumber(value, kind, path, type);
+}
 /** The body of a message, to be put into a frame. Throws a LinkError where a field is outside its range. */
 export function encodeMessage(message: MeterMessage | GatewayCommand): Uint8Array {
   const form = layouts[message.type];
   if (!form) throw linkError('type', message.type + ' is no message', 0, REFUSED_UNKNOWN);
-  const body = new Uint8Array(form.bytes);
+  const values = message as unknown as { [name: string]: Value };
+  let bytes = 1;
+  for (const field of form.fields) {
+    const value = values[field.name];
+    check(value, field.kind, form.name + '.' + field.name, form.type);
+    bytes += field.kind === REST ? (value as Uint8Array).length : field.kind.bytes;
+  }
+  const body = new Uint8Array(bytes);
   const view = new DataView(body.buffer);
   view.setUint8(0, form.type);
   let at = 1;
   for (const field of form.fields) {
-    const value = (message as unknown as { [name: string]: number | string })[field.name];
-    if (field.kind === HEX8) checkHex(value, form.name + '.' + field.name, form.type);
-    else checkNumber(value, field.kind, form.name + '.' + field.name, form.type);
-    field.kind.write(view, at, value);
+    field.kind.write(view, at, values[field.name]);
     at += field.kind.bytes;
   }
   return body;
@@ -246,15 +327,16 @@ export function decodeMessage(body: Uint8Array): MeterMessage | GatewayCommand {
   const type = body.length > 0 ? body[0] : 0;
   const form = layouts[type];
   if (!form) throw linkError('type', type + ' is no message', type, REFUSED_UNKNOWN);
-  if (body.length !== form.bytes) {
+  const spare = form.type === LINK_IMAGE_DATA ? REST.max - REST.bytes : 0;
+  if (body.length < form.bytes || body.length > form.bytes + spare) {
     throw linkError(form.name, body.length + ' bytes instead of ' + form.bytes, type, REFUSED_MALFORMED);
   }
   const view = new DataView(body.buffer, body.byteOffset, body.length);
-  const message: { [name: string]: number | string } = { type: type };
+  const message: { [name: string]: Value } = { type: type };
   let at = 1;
   for (const field of form.fields) {
     const value = field.kind.read(view, at);
-    if (field.kind !== HEX8) checkNumber(value, field.kind, form.name + '.' + field.name, type);
+    if (typeof value === 'number') checkNumber(value, field.kind, form.name + '.' + field.name, type);
     message[field.name] = value;
     at += field.kind.bytes;
   }

@@ -16,8 +16,8 @@ export interface FrameNatives {
   fromBase64(text: string): Uint8Array;
 }
 
-/** No message is longer, in bytes. */
-export const MAX_BODY_BYTES = 80;
+/** No message is longer, in bytes (IMAGE_DATA has up to 261). */
+export const MAX_BODY_BYTES = 263;
 const CRC_BYTES = 4;
 /** A longer line is no frame, in characters without the newline. */
 export const MAX_LINE_CHARS = Math.ceil((MAX_BODY_BYTES + CRC_BYTES) / 3) * 4;
@@ -32,6 +32,8 @@ export function encodeFrame(body: Uint8Array, natives: FrameNatives): string {
 /** The body of one line without its newline; null where the line is damaged. */
 export function decodeLine(line: string, natives: FrameNatives): Uint8Array | null {
   if (line.length > MAX_LINE_CHARS || line.length % 4 !== 0) return null;
+  const padding = line.indexOf('=');
+  if (padding >= 0 && padding < line.length - 2) return null; // two lines whose newline was lost
   const bytes = natives.fromBase64(line);
   const length = bytes.length - CRC_BYTES;
   if (length < 1) return null;

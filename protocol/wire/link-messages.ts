@@ -8,6 +8,8 @@
  *   RECORD   the registers at the end of a quarter hour; sent again until ACK covers its number
  *   CLAMP    answer to CHECK_CLAMP
  *   REFUSED  a command that could not be carried out, and why; nothing has changed
+ *   IMAGE_STATE  answer to the IMAGE commands, and whenever there is room for more: which byte is wanted next
+ *   MEASUREMENT  answer to MEASURE, some seconds later
  *
  * gateway → meter
  *   TIME         the gateway's clock; the meter has none of its own after a power cut
@@ -15,12 +17,24 @@
  *   READ         send the records from this number on (again)
  *   STATUS       answer with HELLO
  *   CHECK_CLAMP  a person has just switched on a resistive load above 500 W: is the clamp the right way round?
+ *   IMAGE_BEGIN  a new program of this length, digest and version will come; said again, it asks how far that has got
+ *   IMAGE_DATA   its bytes from an offset on: IMAGE_CHUNK_BYTES, the last ones fewer
+ *   IMAGE_END    that was all: check it, keep it, and start it at the end of the netting block
+ *   MEASURE      which program do you run? The nonce makes the answer a new one (protocol/updates/measurement.ts)
  *
  * A start:   meter ── HELLO ──► gateway     again after 10 s … 5 min until TIME has come
  *            meter ◄── TIME ─── gateway
  *            meter ◄── READ n ─ gateway     where HELLO names records that the gateway has not: from the first of them on
  * A record:  meter ── RECORD n ► gateway    again after 10 s … 5 min; a backlog comes in portions of some records a second
  *            meter ◄── ACK n ── gateway     on its disk, and every one before it that the meter still holds
+ * An update: meter ◄ IMAGE_BEGIN ── gateway     after a cut the meter wants the bytes from the last whole page on
+ *            meter ── IMAGE_STATE ► gateway     offset: what is wanted next; room: up to where there is erased flash
+ *            meter ◄ IMAGE_DATA × n ─ gateway   what is not the wanted offset is passed over and answered with IMAGE_STATE
+ *            meter ◄ IMAGE_END ──── gateway
+ *            meter ── IMAGE_STATE ► gateway     IMAGE_COMPLETE; then it starts anew, and HELLO says so
+ *            meter ◄ MEASURE ────── gateway
+ * Nobody signs on this line: the gateway has verified the manifest, the meter checks that it stores what was announced. Who has
+ * the line has the meter; that it then runs something else is what MEASURE shows.
  * The meter sends by itself only what it recorded since its start; who finds a gap in the numbers asks with READ. A number that
  * is skipped although it was asked for is lost (its flash page is damaged): its energy is in the record after it.
  */
@@ -29,11 +43,17 @@ export const LINK_LIVE = 0x02;
 export const LINK_RECORD = 0x03;
 export const LINK_CLAMP = 0x04;
 export const LINK_REFUSED = 0x05;
+export const LINK_IMAGE_STATE = 0x06;
+export const LINK_MEASUREMENT = 0x07;
 export const LINK_TIME = 0x81;
 export const LINK_ACK = 0x82;
 export const LINK_READ = 0x83;
 export const LINK_STATUS = 0x84;
 export const LINK_CHECK_CLAMP = 0x85;
+export const LINK_IMAGE_BEGIN = 0x86;
+export const LINK_IMAGE_DATA = 0x87;
+export const LINK_IMAGE_END = 0x88;
+export const LINK_MEASURE = 0x89;
 
 /** Flags of LIVE and RECORD, a bit each. */
 export const FLAG_CLIPPED = 1; // a sample touched the end of the ADC's range
@@ -105,7 +125,7 @@ export interface Clamp {
 }
 export const REFUSED_UNKNOWN = 1; // no such command
 export const REFUSED_MALFORMED = 2; // wrong length or a field out of range
-export const REFUSED_NOT_KEPT = 3; // READ of a record that is no longer in flash
+export const REFUSED_NOT_KEPT = 3; // READ of a record that is no longer in flash; an update or MEASURE where no boot loader runs
 export interface Refused {
   type: typeof LINK_REFUSED;
   /** The type byte of the command that was refused. */
@@ -130,5 +150,60 @@ export interface Status {
 export interface CheckClamp {
   type: typeof LINK_CHECK_CLAMP;
 }
-export type MeterMessage = Hello | Live | MeterRecord | Clamp | Refused;
-export type GatewayCommand = TimeCommand | Ack | ReadRecords | Status | CheckClamp;
+
+/** No IMAGE_DATA carries more; all but an image's last carry this. */
+export const IMAGE_CHUNK_BYTES = 256;
+/** States of IMAGE_STATE. */
+export const IMAGE_NONE = 0; // nothing is being received
+export const IMAGE_RECEIVING = 1; // `offset` is wanted next
+export const IMAGE_COMPLETE = 2; // stored and checked; it is started at the end of the netting block
+export const IMAGE_REJECTED = 3; // this very image was started and did not prove itself: the one before runs
+export const IMAGE_DIFFERS = 4; // what was received has not the digest that was announced: begin again
+export const IMAGE_WORN = 5; // the flash does not keep what is written
+export const IMAGE_NO_ROOM = 6; // this board has no room for a second image, or not for one of this length
+export const IMAGE_OLDER = 7; // the running version is not below the announced one
+export const IMAGE_ON_TRIAL = 8; // the running image has yet to prove itself: its predecessor is not overwritten
+export interface ImageState {
+  type: typeof LINK_IMAGE_STATE;
+  state: number;
+  /** Of the image that the state is about, 0 where there is none. */
+  version: number;
+  /** The next byte that is wanted. */
+  offset: number;
+  /** Up to here there is erased flash: what lies beyond may be sent when `room` has moved on. */
+  room: number;
+  /** Version of the running image, 0 for the one that the meter was commissioned with. */
+  running: number;
+}
+export interface Measurement {
+  type: typeof LINK_MEASUREMENT;
+  /** 32 B. */
+  digest: Uint8Array;
+  version: number;
+  /** Of the running image, bytes. */
+  length: number;
+}
+export interface ImageBegin {
+  type: typeof LINK_IMAGE_BEGIN;
+  version: number;
+  length: number;
+  /** SHA-256 of the image, 32 B. */
+  digest: Uint8Array;
+}
+export interface ImageData {
+  type: typeof LINK_IMAGE_DATA;
+  /** A multiple of IMAGE_CHUNK_BYTES. */
+  offset: number;
+  bytes: Uint8Array;
+}
+export interface ImageEnd {
+  type: typeof LINK_IMAGE_END;
+}
+export interface Measure {
+  type: typeof LINK_MEASURE;
+  /** 32 B. */
+  nonce: Uint8Array;
+}
+export type ImageCommand = ImageBegin | ImageData | ImageEnd | Measure;
+export type MeterMessage = Hello | Live | MeterRecord | Clamp | Refused | ImageState | Measurement;
+export type GatewayCommand = TimeCommand | Ack | ReadRecords | Status | CheckClamp | ImageCommand;

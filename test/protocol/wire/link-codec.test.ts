@@ -8,7 +8,13 @@ import {
   LINK_CHECK_CLAMP,
   LINK_CLAMP,
   LINK_HELLO,
+  LINK_IMAGE_BEGIN,
+  LINK_IMAGE_DATA,
+  LINK_IMAGE_END,
+  LINK_IMAGE_STATE,
   LINK_LIVE,
+  LINK_MEASURE,
+  LINK_MEASUREMENT,
   LINK_READ,
   LINK_RECORD,
   LINK_REFUSED,
@@ -53,6 +59,19 @@ test('known answers: the layout of the comment, byte by byte', (t) => {
   );
   t.is(hex(encodeMessage({ type: LINK_STATUS })), '84');
   t.is(
+    hex(encodeMessage({ type: LINK_IMAGE_STATE, state: 1, version: 3, offset: 0x0100, room: 0x1000, running: 2 })),
+    '06 01 03000000 00010000 00100000 02000000'.replaceAll(' ', ''),
+  );
+  const digest = new Uint8Array(32).fill(0xd1);
+  t.is(
+    hex(encodeMessage({ type: LINK_IMAGE_BEGIN, version: 3, length: 43_000, digest })),
+    `86 03000000 f8a70000 ${'d1'.repeat(32)}`.replaceAll(' ', ''),
+  );
+  t.is(
+    hex(encodeMessage({ type: LINK_IMAGE_DATA, offset: 0x0200, bytes: Uint8Array.of(7, 8, 9) })),
+    '87 00020000 070809'.replaceAll(' ', ''),
+  );
+  t.is(
     hex(
       encodeMessage({
         type: LINK_HELLO,
@@ -69,6 +88,8 @@ test('known answers: the layout of the comment, byte by byte', (t) => {
 });
 
 const u = (max: number) => fc.integer({ min: 0, max });
+const u32 = u(2 ** 32 - 1);
+const b32 = fc.uint8Array({ minLength: 32, maxLength: 32 });
 const count = fc.integer({ min: 1, max: 2 ** 32 - 1 });
 const i32 = fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 });
 const exact = fc.maxSafeNat();
@@ -117,6 +138,12 @@ const anyMessage: fc.Arbitrary<MeterMessage | GatewayCommand> = fc.oneof(
   fc.record({ type: is(LINK_READ), from: count }),
   fc.record({ type: is(LINK_STATUS) }),
   fc.record({ type: is(LINK_CHECK_CLAMP) }),
+  fc.record({ type: is(LINK_IMAGE_STATE), state: u(8), version: u32, offset: u32, room: u32, running: u32 }),
+  fc.record({ type: is(LINK_MEASUREMENT), version: u32, length: u32, digest: b32 }),
+  fc.record({ type: is(LINK_IMAGE_BEGIN), version: count, length: count, digest: b32 }),
+  fc.record({ type: is(LINK_IMAGE_DATA), offset: u32, bytes: fc.uint8Array({ minLength: 1, maxLength: 256 }) }),
+  fc.record({ type: is(LINK_IMAGE_END) }),
+  fc.record({ type: is(LINK_MEASURE), nonce: b32 }),
 );
 
 test('property: every message comes back as it was, also from the middle of a larger buffer', (t) => {
@@ -159,6 +186,10 @@ test('what is refused names its field and says which answer fits', (t) => {
   t.like(of([0x77, 1, 2]), { field: 'type', reason: REFUSED_UNKNOWN, messageType: 0x77 });
   t.like(of([LINK_ACK, 1, 2]), { field: 'ACK', reason: REFUSED_MALFORMED, messageType: LINK_ACK });
   t.like(of([LINK_STATUS, 0]), { field: 'STATUS', reason: REFUSED_MALFORMED });
+  t.like(of([LINK_IMAGE_DATA, 0, 0, 0, 0]), { field: 'IMAGE_DATA', reason: REFUSED_MALFORMED });
+  t.like(of([LINK_IMAGE_DATA, 0, 0, 0, 0, ...Array(257).fill(1)]), { field: 'IMAGE_DATA', reason: REFUSED_MALFORMED });
+  t.like(of([LINK_IMAGE_BEGIN, 0, 0, 0, 0, ...Array(36).fill(1)]), { field: 'IMAGE_BEGIN.version' });
+  t.like(of([LINK_MEASURE, ...Array(31).fill(1)]), { field: 'MEASURE', reason: REFUSED_MALFORMED });
   t.like(of([LINK_READ, 0, 0, 0, 0]), { field: 'READ.from', reason: REFUSED_MALFORMED });
   t.like(of([LINK_TIME, 0, 0, 0, 0, 0, 0, 0, 0]), { field: 'TIME.unixMs', reason: REFUSED_MALFORMED });
   t.like(of([LINK_TIME, 0, 0, 0, 0, 0, 0, 0x20, 0]), { field: 'TIME.unixMs', reason: REFUSED_MALFORMED });
@@ -170,6 +201,14 @@ test('what cannot be written is refused before it leaves', (t) => {
   t.like(
     fault(() => encodeMessage({ type: LINK_TIME, unixMs: 1.7e12 + 0.5 })),
     { field: 'TIME.unixMs' },
+  );
+  t.like(
+    fault(() => encodeMessage({ type: LINK_MEASURE, nonce: new Uint8Array(31) })),
+    { field: 'MEASURE.nonce' },
+  );
+  t.like(
+    fault(() => encodeMessage({ type: LINK_IMAGE_DATA, offset: 0, bytes: new Uint8Array(257) })),
+    { field: 'IMAGE_DATA.bytes' },
   );
   t.like(
     fault(() => encodeMessage({ type: LINK_ACK, number: -1 })),
