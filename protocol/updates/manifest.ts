@@ -163,13 +163,6 @@ export function shareOf(householdSecret: Uint8Array, version: number): number {
   return (word / TWO_32) * 100;
 }
 
-/** What a PCR holds after it was extended by these digests since the TPM's start (SHA-256 bank). */
-export function pcrAfter(...digests: Uint8Array[]): Uint8Array {
-  let value: Uint8Array = new Uint8Array(DIGEST_BYTES);
-  for (const digest of digests) value = createHash('sha256').update(value).update(digest).digest();
-  return value;
-}
-
 /** Raw 32 B of an Ed25519 public key. */
 export function rawReleaseKey(key: KeyObject): Uint8Array {
   return Buffer.from(key.export({ format: 'jwk' }).x!, 'base64url');
