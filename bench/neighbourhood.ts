@@ -78,6 +78,8 @@ export class Neighbourhood {
     const runDir = join(stateDir, 'run');
     rmSync(runDir, { recursive: true, force: true });
     mkdirSync(runDir, { recursive: true, mode: 0o700 });
+    // halves the time that a party takes to start
+    process.env.NODE_COMPILE_CACHE ??= join(stateDir, 'compile-cache');
     const started: { stop(): Promise<void> }[] = [];
     try {
       progress.task('firmware: build');
@@ -186,7 +188,10 @@ async function makeHousehold(
     bundle,
     seed: seedOf(seed, 'board', spec.id),
     chip,
-    storage: { calibration: JSON.stringify(calibrateChip(chip)) },
+    storage: {
+      calibration: JSON.stringify(calibrateChip(chip)),
+      household: JSON.stringify({ generator: spec.pv !== undefined }),
+    },
     startMs: startMs - HOUSE_AFTER_METER_MS,
     driftPpm: new Random(seed, 'crystal', spec.id).between(-CRYSTAL_PPM, CRYSTAL_PPM),
   });

@@ -60,6 +60,8 @@ export class Party {
     const log = openSync(this.#options.logPath, 'a', 0o600);
     const child = fork(this.#options.main, [this.#options.configPath], {
       serialization: 'advanced',
+      // a party has little garbage: a third less memory for the same time
+      execArgv: ['--max-semi-space-size=2'],
       stdio: ['ignore', log, log, 'ipc'],
     });
     closeSync(log);
