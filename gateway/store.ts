@@ -63,15 +63,26 @@ export interface StoreTotals {
 
 const WAITING = 'delivered_ms IS NULL AND refusal IS NULL';
 
+/** Keeps tables of its own in household.db, and writes to them in the transaction that stores a batch. */
+export interface StoreCompanion {
+  /** Once, before anything else: makes its tables where they are not there. */
+  open(household: DatabaseSync): void;
+  /** The batch's own rows are written. What is thrown here undoes the batch. */
+  written?(batch: MeterBatch): void;
+}
+
 export class GatewayStore {
   readonly #household: DatabaseSync;
   readonly #live: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
+  readonly #companions: readonly StoreCompanion[];
 
-  constructor(dataDir: string) {
+  constructor(dataDir: string, companions: readonly StoreCompanion[] = []) {
     mkdirSync(dataDir, { recursive: true, mode: 0o700 });
     this.#household = openDatabase(join(dataDir, 'household.db'), 'FULL', HOUSEHOLD_TABLES);
     this.#live = openDatabase(join(dataDir, 'live.db'), 'NORMAL', LIVE_TABLES);
+    this.#companions = companions;
+    for (const companion of companions) companion.open(this.#household);
   }
 
   close(): void {
@@ -116,6 +127,7 @@ export class GatewayStore {
         this.#run('INSERT INTO reports VALUES (?,?,?,NULL,NULL,NULL)', [r.slot, r.importWh, r.exportWh]);
       }
       if (progress) this.#keepProgress(progress);
+      for (const companion of this.#companions) companion.written?.(batch);
     });
   }
 
@@ -171,6 +183,12 @@ export class GatewayStore {
 
   hasSlot(slot: number): boolean {
     return this.#get('SELECT 1 FROM quarter_hours WHERE slot = ?', [slot]) !== undefined;
+  }
+
+  /** The first and the last quarter hour that were measured; null where there is none. */
+  measuredRange(): { first: number; last: number } | null {
+    const { first, last } = this.#get('SELECT min(slot) AS first, max(slot) AS last FROM quarter_hours')!;
+    return first === null ? null : { first: first as number, last: last as number };
   }
 
   // ── reports: unsealed → sealed → delivered (or refused for good) ──

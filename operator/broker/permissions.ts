@@ -2,6 +2,7 @@
  * Who may do what at the broker: the table of protocol/readings/topics.ts, for both kinds of client. mosquitto does the same by
  * operator/broker/mosquitto/.
  */
+import { parsePricesTopic } from '../../protocol/billing/topics.ts';
 import { ADDRESS_PATTERN, parseAnswerTopic, parseSubmitTopic, TOPICS } from '../../protocol/readings/topics.ts';
 
 /** A gateway is nobody in particular; the others have shown a certificate of the grid's CA with that common name. */
@@ -42,14 +43,14 @@ export function mayPublish(role: Role, clientId: string, { topic, qos, retain }:
     case 'collector':
       return topic === TOPICS.listening || topic === TOPICS.batches || parseAnswerTopic(topic) !== undefined;
     case 'provider':
-      return topic === TOPICS.batchAnswers;
+      return topic === TOPICS.batchAnswers || parsePricesTopic(topic) !== undefined;
   }
 }
 
 export function maySubscribe(role: Role, clientId: string, topic: string): boolean {
   switch (role) {
     case 'gateway':
-      return topic === TOPICS.listening || topic === TOPICS.answer(clientId);
+      return topic === TOPICS.listening || topic === TOPICS.answer(clientId) || parsePricesTopic(topic) !== undefined;
     case 'collector':
       return topic === TOPICS.everySubmit || topic === TOPICS.batchAnswers;
     case 'provider':

@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { brokerAccess, clockKind, count } from '../shared/config.ts';
+import { billingConfig } from './billing.ts';
 
 export const providerConfig = v.strictObject({
   stateDir: v.string(),
@@ -12,6 +13,8 @@ export const providerConfig = v.strictObject({
   k: v.optional(count, 3),
   /** A household connection of 3 × 80 A at 230 V carries 13.8 kWh in a quarter hour; more is no reading of one. */
   mostWhPerSlot: v.optional(count, 15_000),
+  /** Prices and bills; absent: none. */
+  billing: v.optional(billingConfig),
   clock: clockKind,
 });
 export type ProviderConfig = v.InferOutput<typeof providerConfig>;

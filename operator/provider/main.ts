@@ -6,6 +6,7 @@ import { TOPICS } from '../../protocol/readings/topics.ts';
 import { loadConfig, readSecretKey } from '../shared/config.ts';
 import { connectToBroker } from '../shared/mqtt.ts';
 import { runParty, startParty } from '../shared/party.ts';
+import { startBilling } from './billing.ts';
 import { providerConfig } from './config.ts';
 import { Provider } from './steps.ts';
 import { ProviderStore } from './store.ts';
@@ -21,10 +22,17 @@ await startParty('provider', async (configFile) => {
     mostWhPerSlot: config.mostWhPerSlot,
   });
 
+  const billing =
+    config.billing &&
+    (await startBilling(config.billing, config.stateDir, (topic, bytes) => connection.publish(topic, bytes)));
+
   const connection = connectToBroker(config.broker, {
     role: 'provider',
     subscribe: [TOPICS.batches],
-    onConnected: () => connection.publish(TOPICS.batchAnswers, provider.greeting()),
+    onConnected: () => {
+      connection.publish(TOPICS.batchAnswers, provider.greeting());
+      billing?.connected();
+    },
     // the next batch waits until this one is on disk: their order is checked
     onMessage: async (_topic, payload) => {
       try {
@@ -41,17 +49,20 @@ await startParty('provider', async (configFile) => {
   runParty(
     {
       name: 'provider',
-      // works when batches arrive, whatever the time
-      advance: () => {},
+      // batches are worked on when they arrive, whatever the time
+      advance: (nowMs) => billing?.advance(nowMs),
       delivered: async () => {},
       pending: () => 0,
       questions: {
         totals: () => store.totals(),
         areaSums: () => store.areaSums(),
+        bills: () => billing?.bills() ?? [],
+        prices: () => billing?.prices() ?? [],
         health: () => ({ connected: connection.connected, ...provider.counters.read() }),
       },
       close: async () => {
         await connection.close();
+        await billing?.close();
         store.close();
       },
     },

@@ -118,7 +118,9 @@ export type LogFaultKind =
   /** The end is missing: cut off, or the whole log is an older copy. */
   | 'cut'
   /** Everything fits together, but it is not what was anchored. */
-  | 'replaced';
+  | 'replaced'
+  /** Beside the log stands what never was in it. */
+  | 'added';
 /** What is wrong with a log, and where; no entry before `n` is in doubt. */
 export class LogFault extends Error {
   override readonly name = 'LogFault';

@@ -20,7 +20,8 @@
  * Prices are signed whole numbers (two's complement, big-endian); each signature covers its label and all bytes before it.
  *
  * **Lists come in the order of their numbers, without gaps**: an older one is refused, and after a gap the gateway asks for what
- * it missed. So all households of a tariff count with the same prices. **A day that has begun keeps its prices.**
+ * it missed. Each goes on where the last one ended: **a day keeps the prices that it was given first**, and no version of one's own
+ * could single a household out or ask for one of its quarter hours again.
  *
  * **A price list must not be a question.** With one price a thousand times the others, the bill of the month would tell a single
  * quarter hour (protocols.md, A10). So within a day no price exceeds MOST_SPREAD times the median of those that are not zero.
@@ -33,7 +34,8 @@ import { ByteReader, ByteWriter } from '../wire/bytes.ts';
 
 export const TARIFF_PATTERN = /^[a-z0-9][a-z0-9-]{0,31}$/;
 export const CURRENCY_PATTERN = /^[A-Z]{3}$/;
-export const MOST_DAYS = 62;
+/** A list fits into one message of a service. */
+export const MOST_DAYS = 31;
 export const MOST_SPREAD = 100;
 /** 10 000 € a kWh: more is a mistake. */
 export const MOST_MILLI_CENT = 1_000_000_000;
@@ -161,13 +163,36 @@ export function openPrices(bytes: Uint8Array, tariff: Tariff): PriceList {
   return { tariff: name, currency, number, firstSlot, prices };
 }
 
-/** Where a list stands to what is held already. `heldLast` is 0 where nothing is. @throws PriceError */
-export function checkOrder(number: number, heldLast: number): void {
-  if (number === heldLast && number > 0) throw new PriceError('prices.number', `is ${number}, which is known`, 'again');
-  if (number <= heldLast)
-    throw new PriceError('prices.number', `is ${number}, older than ${heldLast}, which was taken before`);
-  if (heldLast > 0 && number > heldLast + 1)
-    throw new PriceError('prices.number', `is ${number}, but ${heldLast + 1} has not come`, 'gap');
+/** The newest list that is held: its number, and the slot after its last one. */
+export interface HeldPrices {
+  number: number;
+  endSlot: number;
+}
+
+export const endOf = (list: PriceList): number => list.firstSlot + list.prices.length;
+
+/**
+ * Whether a list is the next one.
+ * @param held null where none is
+ * @param fromSlot the first slot that needs a price: where none is held, lists begin with the one that has it
+ * @param mayBeginLater whether nothing older is to be had: billing then begins with this list
+ * @throws PriceError
+ */
+export function checkOrder(list: PriceList, held: HeldPrices | null, fromSlot: number, mayBeginLater = false): void {
+  const { number, firstSlot } = list;
+  if (held === null) {
+    if (firstSlot > fromSlot && !mayBeginLater)
+      throw new PriceError('prices.firstSlot', 'begins after what has to be priced', 'gap');
+    if (endOf(list) <= fromSlot) throw new PriceError('prices.firstSlot', 'ends before what has to be priced');
+    return;
+  }
+  if (number === held.number) throw new PriceError('prices.number', `is ${number}, which is known`, 'again');
+  if (number < held.number)
+    throw new PriceError('prices.number', `is ${number}, older than ${held.number}, which was taken before`);
+  if (number > held.number + 1)
+    throw new PriceError('prices.number', `is ${number}, but ${held.number + 1} has not come`, 'gap');
+  if (firstSlot < held.endSlot) throw new PriceError('prices.firstSlot', 'would price a day that has its prices');
+  if (firstSlot > held.endSlot) throw new PriceError('prices.firstSlot', 'leaves days without a price');
 }
 
 function checkDays(firstSlot: number, days: number): void {

@@ -1,0 +1,127 @@
+/**
+ * The bills that customers send (tpm-privacy-concept.txt, "Bill Computation").
+ *
+ *   Gateway ── bill, signed by the identifier ──► Provider: identifier · signature · month · tariff · store ── digest ──► Gateway
+ *
+ * The provider learns who owes how much for a month. What it knows of readings stands in another store, without origin; nothing
+ * here can be matched with it: a bill holds no energy and no time but its month.
+ */
+import { type Bill, billDigest, decodeBill, identifierReference, verifyBill } from '../../protocol/billing/bill.ts';
+import { OTHER_BILL } from '../../protocol/billing/services.ts';
+import { monthOf } from '../../protocol/time/months.ts';
+import { MalformedError } from '../../protocol/wire/bytes.ts';
+import { Refusal } from '../shared/service.ts';
+import { type DatabaseSync, openStore } from '../shared/store.ts';
+
+const SCHEMA = `
+  CREATE TABLE IF NOT EXISTS bills (
+    customer TEXT NOT NULL, month INTEGER NOT NULL, feeMilliCent INTEGER NOT NULL, currency TEXT NOT NULL, tariff TEXT NOT NULL,
+    priceNumber INTEGER NOT NULL, head BLOB NOT NULL, digest BLOB NOT NULL, bytes BLOB NOT NULL, certificate TEXT NOT NULL,
+    receivedMs INTEGER NOT NULL, PRIMARY KEY (customer, month)
+  ) WITHOUT ROWID;
+`;
+
+/** One line of the provider's accounts. */
+export interface ReceivedBill {
+  customer: string;
+  /** Months since January 1970. */
+  month: number;
+  feeMilliCent: number;
+  currency: string;
+  tariff: string;
+  priceNumber: number;
+  receivedMs: number;
+}
+
+/** One bill per customer and month; the bytes with their signature are kept as evidence. A commit is on disk. */
+export class BillStore {
+  readonly database: DatabaseSync;
+  constructor(file: string) {
+    this.database = openStore(file, SCHEMA);
+  }
+  /** Adds it where there is none. @returns the digest of the customer's bill of that month */
+  add(customer: string, bill: Bill, bytes: Uint8Array, certificate: string, receivedMs: number): Uint8Array {
+    const { month, feeMilliCent, currency, tariff, priceNumber, head } = bill;
+    this.database
+      .prepare('INSERT OR IGNORE INTO bills VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)')
+      .run(
+        ...[customer, month, feeMilliCent, currency, tariff, priceNumber],
+        ...[head, billDigest(bytes), bytes, certificate, receivedMs],
+      );
+    const row = this.database.prepare('SELECT digest FROM bills WHERE customer = ? AND month = ?').get(customer, month);
+    return row!.digest as Uint8Array;
+  }
+  /** In the order of months and customers. */
+  bills(): ReceivedBill[] {
+    return this.database
+      .prepare(
+        `SELECT customer, month, feeMilliCent, currency, tariff, priceNumber, receivedMs FROM bills ORDER BY month, customer`,
+      )
+      .all() as unknown as ReceivedBill[];
+  }
+  close(): void {
+    this.database.close();
+  }
+}
+
+/** Who signed the request, as its certificate says. */
+export interface Customer {
+  kind: string;
+  customerNumber?: string;
+  provider?: string;
+  publicKey: Uint8Array;
+  serialNumber: string;
+}
+export interface BillDeskOptions {
+  store: BillStore;
+  /** As identifier certificates name this provider. */
+  providerName: string;
+  /** The currency of a tariff, and the number of its newest price list; undefined where it is not offered. */
+  tariff(name: string): { currency: string; newestNumber: number } | undefined;
+}
+
+export class BillDesk {
+  readonly #options: BillDeskOptions;
+  constructor(options: BillDeskOptions) {
+    this.#options = options;
+  }
+
+  /** @returns the bill's digest; it is on disk then @throws Refusal */
+  receive(bytes: Uint8Array, customer: Customer, nowMs: number): { digest: Uint8Array } {
+    const { store, providerName, tariff } = this.#options;
+    if (customer.kind !== 'identifier' || customer.customerNumber === undefined)
+      throw new Refusal('not a customer', 'a bill is signed by an identifier', 'final', { status: 403 });
+    if (customer.provider !== providerName)
+      throw new Refusal('not our customer', 'the identifier names another provider', 'final', { status: 403 });
+    const bill = decoded(bytes);
+    const wrong = (field: string, problem: string): never => {
+      throw new Refusal('bill refused', `bill.${field} ${problem}`, 'final', { path: `bill.${field}` });
+    };
+    if (Buffer.compare(bill.identifier, identifierReference(customer.publicKey)) !== 0)
+      wrong('identifier', 'is not the one that signed the request');
+    if (!verifyBill(bytes, customer.publicKey))
+      wrong('signature', "was not made by the identifier's key over this bill");
+    const offered = tariff(bill.tariff);
+    if (!offered) return wrong('tariff', 'is none of ours');
+    if (bill.currency !== offered.currency) wrong('currency', `is ${bill.currency}, not ${offered.currency}`);
+    if (bill.priceNumber > offered.newestNumber) wrong('priceNumber', 'is of no price list that was signed');
+    if (bill.month >= monthOf(nowMs))
+      throw new Refusal('too early', 'bill.month is not over yet', 'again', { path: 'bill.month' });
+    const digest = store.add(customer.customerNumber, bill, bytes, customer.serialNumber, nowMs);
+    if (Buffer.compare(digest, billDigest(bytes)) !== 0)
+      throw new Refusal(OTHER_BILL, 'another bill of this customer for this month is here already', 'final', {
+        status: 409,
+        path: 'bill.month',
+      });
+    return { digest };
+  }
+}
+
+function decoded(bytes: Uint8Array): Bill {
+  try {
+    return decodeBill(bytes);
+  } catch (error) {
+    if (!(error instanceof MalformedError)) throw error;
+    throw new Refusal('malformed', error.message, 'correct', { status: 400, path: error.path });
+  }
+}
