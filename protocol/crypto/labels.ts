@@ -55,6 +55,14 @@ export const LABELS = {
   manifest: 'quietmeter/v1/manifest',
   /** A household's place in a roll-out, from a secret of its own. */
   rollOut: 'quietmeter/v1/roll-out',
+  /** Provider's control key over a message to the appliances of an area (protocol/control/message.ts). */
+  control: 'quietmeter/v1/control',
+  /** Household's TPM key over its registers at an instant, for the grid operator (protocol/grid-fees/register-reading.ts). */
+  registerReading: 'quietmeter/v1/register-reading',
+  /** Grid operator over an invoice to a provider (protocol/grid-fees/invoice.ts). */
+  gridFeeInvoice: 'quietmeter/v1/grid-fee-invoice',
+  /** Grid operator over which provider a household has from which slot on (protocol/grid-fees/provider-change.ts). */
+  providerChange: 'quietmeter/v1/provider-change',
 } as const;
 
 export type Label = (typeof LABELS)[keyof typeof LABELS];
