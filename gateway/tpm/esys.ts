@@ -6,14 +6,14 @@
  * calls, and nothing here knows how a compiler lays out a struct. A wrong line is a segmentation fault: a test holds the
  * table against tss2_esys.h.
  */
-import { isGone, TpmError } from './error.ts';
+import { TpmError, troubleOf } from './error.ts';
 import { type CFunction, loadTss, type Tss } from './tss.ts';
 
 /**
  * Parameters after the context, in the header's order:
  *   S      three sessions (up to three handles, the rest none)
- *   h, H   handle in (ESYS_TR), handle out
- *   u8 u16 u32     number in;   >u8 >u16 >u32   number out
+ *   h, H   handle in (ESYS_TR), handle out; C: handle in, which is no more afterwards
+ *   u8 u16 u32 i32 number in;   >u8 >u16 >u32   number out
  *   X      structure in (wire bytes, or null);  >X   structure out;  >_   structure out, thrown away
  */
 export const COMMANDS = {
@@ -21,11 +21,35 @@ export const COMMANDS = {
   Shutdown: 'S u16',
   GetCapability: 'S u32 u32 u32 >u8 >TPMS_CAPABILITY_DATA',
   GetRandom: 'S u16 >TPM2B_DIGEST',
-  CreatePrimary: 'h S TPM2B_SENSITIVE_CREATE TPM2B_PUBLIC TPM2B_DATA TPML_PCR_SELECTION H >_ >_ >_ >_',
+  CreatePrimary: 'h S TPM2B_SENSITIVE_CREATE TPM2B_PUBLIC TPM2B_DATA TPML_PCR_SELECTION H >TPM2B_PUBLIC >_ >_ >_',
   Create: 'h S TPM2B_SENSITIVE_CREATE TPM2B_PUBLIC TPM2B_DATA TPML_PCR_SELECTION >TPM2B_PRIVATE >TPM2B_PUBLIC >_ >_ >_',
   Load: 'h S TPM2B_PRIVATE TPM2B_PUBLIC H',
   FlushContext: 'h',
   TR_FromTPMPublic: 'u32 S H',
+  TR_Close: 'C',
+  StartAuthSession: 'h h S TPM2B_NONCE u8 TPMT_SYM_DEF u16 H',
+  TRSess_SetAttributes: 'h u8 u8',
+  PolicySecret: 'h h S TPM2B_NONCE TPM2B_DIGEST TPM2B_NONCE i32 >_ >_',
+  PolicyPCR: 'h S TPM2B_DIGEST TPML_PCR_SELECTION',
+  PolicyNV: 'h h h S TPM2B_OPERAND u16 u16',
+  PolicyAuthorize: 'h S TPM2B_DIGEST TPM2B_NONCE TPM2B_NAME TPMT_TK_VERIFIED',
+  PolicyGetDigest: 'h S >TPM2B_DIGEST',
+  LoadExternal: 'S TPM2B_SENSITIVE TPM2B_PUBLIC h H',
+  VerifySignature: 'h S TPM2B_DIGEST TPMT_SIGNATURE >TPMT_TK_VERIFIED',
+  ActivateCredential: 'h h S TPM2B_ID_OBJECT TPM2B_ENCRYPTED_SECRET >TPM2B_DIGEST',
+  Unseal: 'h S >TPM2B_SENSITIVE_DATA',
+  Quote: 'h S TPM2B_DATA TPMT_SIG_SCHEME TPML_PCR_SELECTION >TPM2B_ATTEST >TPMT_SIGNATURE',
+  PCR_Read: 'S TPML_PCR_SELECTION >u32 >TPML_PCR_SELECTION >TPML_DIGEST',
+  PCR_Extend: 'h S TPML_DIGEST_VALUES',
+  NV_ReadPublic: 'h S >TPM2B_NV_PUBLIC >_',
+  NV_DefineSpace: 'h S TPM2B_AUTH TPM2B_NV_PUBLIC H',
+  NV_UndefineSpace: 'h h S',
+  NV_Increment: 'h h S',
+  NV_Read: 'h h S u16 u16 >TPM2B_MAX_NV_BUFFER',
+  NV_Write: 'h h S TPM2B_MAX_NV_BUFFER u16',
+  NV_Certify: 'h h h S TPM2B_DATA TPMT_SIG_SCHEME u16 u16 >TPM2B_ATTEST >TPMT_SIGNATURE',
+  ReadClock: 'S >TPMS_TIME_INFO',
+  DictionaryAttackLockReset: 'h S',
   Sign: 'h S TPM2B_DIGEST TPMT_SIG_SCHEME TPMT_TK_HASHCHECK >TPMT_SIGNATURE',
   Certify: 'h h S TPM2B_DATA TPMT_SIG_SCHEME >TPM2B_ATTEST >TPMT_SIGNATURE',
 } as const;
@@ -33,14 +57,21 @@ export const COMMANDS = {
 export type Command = keyof typeof COMMANDS;
 
 /** ESYS_TR: handles that are always there (tss2_esys.h). */
-export const ESYS_TR = { NONE: 0xfff, PASSWORD: 0x0ff, OWNER: 0x101, ENDORSEMENT: 0x10b } as const;
+export const ESYS_TR = {
+  PCR0: 0,
+  NONE: 0xfff,
+  PASSWORD: 0x0ff,
+  OWNER: 0x101,
+  LOCKOUT: 0x10a,
+  ENDORSEMENT: 0x10b,
+} as const;
 
 type Words<Line> = Line extends `${infer Word} ${infer Rest}` ? [Word, ...Words<Rest>] : [Line];
 type Input<Word> = Word extends `>${string}` | 'H'
   ? []
   : Word extends 'S'
     ? [sessions: number[]]
-    : Word extends 'h' | 'u8' | 'u16' | 'u32'
+    : Word extends 'h' | 'C' | 'u8' | 'u16' | 'u32' | 'i32'
       ? [number]
       : [Uint8Array | null];
 type Output<Word> = Word extends 'H' | '>u8' | '>u16' | '>u32'
@@ -55,7 +86,13 @@ type Outputs<List> = List extends [infer Word, ...infer Rest] ? [...Output<Word>
 
 /** Larger than any structure of the table, as C has it. */
 const STRUCTURE_BYTES = 8192;
-const NUMBERS: Record<string, string> = { h: 'uint32_t', u8: 'uint8_t', u16: 'uint16_t', u32: 'uint32_t' };
+const NUMBERS: Record<string, string> = {
+  h: 'uint32_t',
+  u8: 'uint8_t',
+  u16: 'uint16_t',
+  u32: 'uint32_t',
+  i32: 'int32_t',
+};
 
 /** A C pointer that C fills in. */
 type Cell = [unknown];
@@ -124,12 +161,13 @@ export class Esys {
       if (word === 'S') {
         const sessions = value as number[];
         for (let i = 0; i < 3; i++) parameters.push(sessions[i] ?? ESYS_TR.NONE);
-      } else parameters.push(value instanceof Uint8Array ? toStructure(this.#tss, word, value) : value);
+      } else if (word === 'C') parameters.push([value]);
+      else parameters.push(value instanceof Uint8Array ? toStructure(this.#tss, word, value) : value);
     }
     const rc = await this.#wait(callAsync(call, parameters), () => {
       return new TpmError('gone', `Esys_${name} has not been answered within ${this.#timeoutMs} ms`);
     });
-    if (rc !== 0) throw new TpmError(isGone(rc) ? 'gone' : 'refused', `Esys_${name}: ${this.#tss.decode(rc)}`, rc);
+    if (rc !== 0) throw new TpmError(troubleOf(rc), `Esys_${name}: ${this.#tss.decode(rc)}`, rc);
     return outputs.flatMap(({ word, cell }) => fromCell(this.#tss, word, cell)) as never;
   }
 
@@ -180,6 +218,7 @@ function command(tss: Tss, name: Command): { words: string[]; call: CFunction } 
     const types = words.flatMap((word) => {
       if (word === 'S') return ['uint32_t', 'uint32_t', 'uint32_t'];
       if (word === 'H') return ['_Out_ uint32_t*'];
+      if (word === 'C') return ['_Inout_ uint32_t*'];
       if (word.startsWith('>')) return [NUMBERS[word.slice(1)] ? `_Out_ ${NUMBERS[word.slice(1)]}*` : '_Out_ void**'];
       return [NUMBERS[word] ?? 'const void*'];
     });

@@ -1,15 +1,15 @@
 /**
- * A TPM key on disk: the two blobs that TPM2_Create gave. The private one is encrypted under the TPM's storage root key
- * and only that TPM loads it; it is kept from other users all the same.
+ * A TPM key, or a secret that the TPM sealed, on disk: the two blobs that TPM2_Create gave. The private one is encrypted under
+ * the TPM's storage root key and only that TPM loads it; it is kept from other users all the same.
  *
- *   "QMTK" ‖ 01 ‖ purpose (s signing, a attestation) ‖ TPM2B_PRIVATE ‖ TPM2B_PUBLIC
+ *   "QMTK" ‖ 01 ‖ purpose (s signing, a attestation, d sealed data) ‖ TPM2B_PRIVATE ‖ TPM2B_PUBLIC
  */
 import { mkdir, open, readFile, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 export interface KeyBlob {
   /** What it was made for; it decides under which root of the TPM it loads. */
-  purpose: 'signing' | 'attestation';
+  purpose: 'signing' | 'attestation' | 'sealed';
   /** TPM2B_PRIVATE with its size, as the TPM gave it. */
   privateBlob: Uint8Array;
   /** TPM2B_PUBLIC with its size. */
@@ -17,7 +17,8 @@ export interface KeyBlob {
 }
 
 const HEADER = Buffer.from('QMTK\u0001', 'latin1');
-const PURPOSES = { s: 'signing', a: 'attestation' } as const;
+const PURPOSES = { s: 'signing', a: 'attestation', d: 'sealed' } as const;
+const LETTERS = { signing: 's', attestation: 'a', sealed: 'd' } as const;
 const BLOBS_AT = HEADER.length + 1;
 
 /** The file is there but is no key file. It is never overwritten: the key in it may be registered somewhere. */
@@ -60,7 +61,9 @@ export async function writeKeyFile(path: string, blob: KeyBlob): Promise<void> {
   const file = await open(temporary, 'w', 0o600);
   try {
     await file.chmod(0o600); // an older temporary file may have had another mode
-    await file.writeFile(Buffer.concat([HEADER, Buffer.from(blob.purpose[0]), blob.privateBlob, blob.publicBlob]));
+    await file.writeFile(
+      Buffer.concat([HEADER, Buffer.from(LETTERS[blob.purpose]), blob.privateBlob, blob.publicBlob]),
+    );
     await file.sync();
   } finally {
     await file.close();

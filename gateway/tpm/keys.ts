@@ -36,16 +36,17 @@ export interface Certification {
   signature: Uint8Array;
 }
 
-/** Handle of an object that is loaded now. */
-type Handle = number;
+/** Handle of an object or session that is loaded now. */
+export type Handle = number;
 
 /**
  * Attestation keys live in the endorsement hierarchy, where a TPM tells its reset counters as they are; elsewhere it
  * obfuscates them. All others belong to the owner.
  */
-const HIERARCHY = { signing: ESYS_TR.OWNER, attestation: ESYS_TR.ENDORSEMENT } as const;
+const HIERARCHY = { signing: ESYS_TR.OWNER, sealed: ESYS_TR.OWNER, attestation: ESYS_TR.ENDORSEMENT } as const;
+const NOUN = { signing: 'signing key', attestation: 'attestation key', sealed: 'sealed secret' } as const;
 const TEMPLATE = { signing: SIGNING_KEY, attestation: ATTESTATION_KEY } as const;
-export type KeyPurpose = keyof typeof HIERARCHY;
+export type KeyPurpose = keyof typeof TEMPLATE;
 
 export async function createKey(esys: Esys, purpose: KeyPurpose): Promise<KeyBlob> {
   return withStorageRoot(esys, purpose, async (root) => {
@@ -73,7 +74,7 @@ export async function withKey<T>(esys: Esys, blob: KeyBlob, use: (key: Handle) =
       return handle;
     } catch (error) {
       if (!(error instanceof TpmError) || error.kind !== 'refused') throw error;
-      const message = `this TPM does not take the ${blob.purpose} key: it was made by another TPM, or this one was cleared`;
+      const message = `this TPM does not take the ${NOUN[blob.purpose]}: it was made by another TPM, or this one was cleared`;
       throw new TpmError('foreign key', `${message} (${error.message})`, error.rc, error);
     }
   });
@@ -103,7 +104,12 @@ export async function certifyKey(
   return { attest: attest.subarray(2), signature: readEcdsaSignature(signature) };
 }
 
-async function withStorageRoot<T>(esys: Esys, purpose: KeyPurpose, use: (root: Handle) => Promise<T>): Promise<T> {
+/** Hands a storage root key to `use`: the parent of keys of this purpose. */
+export async function withStorageRoot<T>(
+  esys: Esys,
+  purpose: KeyBlob['purpose'],
+  use: (root: Handle) => Promise<T>,
+): Promise<T> {
   const hierarchy = HIERARCHY[purpose];
   const [root] = await esys.call(
     'CreatePrimary',
@@ -117,7 +123,8 @@ async function withStorageRoot<T>(esys: Esys, purpose: KeyPurpose, use: (root: H
   return flushing(esys, root, use);
 }
 
-async function flushing<T>(esys: Esys, handle: Handle, use: (handle: Handle) => Promise<T>): Promise<T> {
+/** Hands the object or session to `use`, and flushes it. */
+export async function flushing<T>(esys: Esys, handle: Handle, use: (handle: Handle) => Promise<T>): Promise<T> {
   try {
     return await use(handle);
   } finally {

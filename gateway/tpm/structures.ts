@@ -35,7 +35,7 @@ function eccTemplate(attributes: number, symmetric: Uint8Array, scheme: Uint8Arr
 
 const NONE = u16(TPM_ALG.NULL);
 const ECDSA_SHA256 = Buffer.concat([u16(TPM_ALG.ECDSA), u16(TPM_ALG.SHA256)]);
-const AES_128_CFB = Buffer.concat([u16(TPM_ALG.AES), u16(128), u16(TPM_ALG.CFB)]);
+export const AES_128_CFB = Buffer.concat([u16(TPM_ALG.AES), u16(128), u16(TPM_ALG.CFB)]);
 
 /**
  * The parent that wraps our keys. The TPM derives it from its hierarchy's seed each time, always the same one, so nothing

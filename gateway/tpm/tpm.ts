@@ -7,14 +7,28 @@
  * ESAPI contexts are not thread-safe and a TPM does one thing at a time: jobs queue, one after another. Where the TPM
  * goes away in the middle of a job (unplugged, reset, swtpm killed), it is opened anew and the job done again; as long as
  * that fails, calls fail with a TpmError of kind `gone`, and the first call after its return succeeds. Keys are blobs
- * outside the TPM, so nothing is lost with it.
+ * outside the TPM, so nothing is lost with it. What must not be done twice (extending a PCR, counting) finds out by reading how
+ * far it came.
  */
+import type { ReleaseAuthorization } from '../../protocol/attestation/policy.ts';
+import { clearLockout, type Lockout, readClock, readLockout, type TpmClock } from './condition.ts';
+import { activate, type Credential, type Endorsement, type EndorsementKind, readEndorsement } from './ek.ts';
 import { TPM_RC_INITIALIZE, TpmError } from './error.ts';
 import { Esys } from './esys.ts';
 import type { KeyBlob } from './key-file.ts';
 import { type Certification, certifyKey, createKey, describeKey, signDigest, type TpmKey, withKey } from './keys.ts';
+import { certifyNv, defineNv, incrementOnce, raiseCounter, readCounter, readNv, removeNv, writeArea } from './nv.ts';
+import { extendOnce, readPcrs } from './pcr.ts';
+import { type Attestation, quotePcrs } from './quote.ts';
+import { sealSecret, unsealSecret } from './seal.ts';
+import { ENCRYPT_RESPONSE, withPrivateSession } from './sessions.ts';
 
-export type TpmState = 'ready' | 'gone' | 'closed';
+/**
+ * What page and console show; `RECOVERY` of error.ts says what helps. `lockout`: it has counted too many wrong guesses; all that
+ * is ours goes on. `failed`: it answers, but does nothing until it is started anew. `gone`: the last call lost it, the next one
+ * looks for it again.
+ */
+export type TpmState = 'ready' | 'lockout' | 'failed' | 'gone' | 'closed';
 
 /** A software TPM that takes longer hangs. A real one may need minutes, to find the primes of an RSA key. */
 const SWTPM_TIMEOUT_MS = 30_000;
@@ -33,6 +47,7 @@ export class Tpm {
   readonly #timeoutMs: number;
   #esys: Esys | null;
   #closed = false;
+  #trouble: 'lockout' | 'failed' | null = null;
   #queue: Promise<unknown> = Promise.resolve();
 
   private constructor(tcti: string, timeoutMs: number, esys: Esys) {
@@ -52,28 +67,52 @@ export class Tpm {
     return new Tpm(tcti, timeoutMs, await connect(tcti, timeoutMs));
   }
 
-  /** `gone`: the last call lost the TPM; the next one looks for it again. */
+  /** As the last call found it; `lockout()` looks. */
   get state(): TpmState {
     if (this.#closed) return 'closed';
+    if (this.#trouble) return this.#trouble;
     return this.#esys ? 'ready' : 'gone';
   }
 
+  // Condition
+
+  clock(): Promise<TpmClock> {
+    return this.run(readClock);
+  }
+
+  /** Whether the TPM has locked itself against guessing; sets `state`. */
+  async lockout(): Promise<Lockout> {
+    const lockout = await this.run(readLockout);
+    this.#trouble = lockout.locked ? 'lockout' : null;
+    return lockout;
+  }
+
+  /** Ends a lockout at once. @throws TpmError where somebody gave the TPM a lockout password: then only time ends it */
+  async clearLockout(): Promise<void> {
+    await this.run(clearLockout);
+    await this.lockout();
+  }
+
   /**
-   * From the TPM's own generator. They cross the bus between processor and TPM in clear: mix them with the kernel's,
-   * never use them alone as a key.
+   * From the TPM's own generator. They cross the bus between processor and TPM encrypted; still, mix them with the kernel's
+   * where they become a key.
    */
   randomBytes(length: number): Promise<Uint8Array> {
-    return this.run(async (esys) => {
-      const parts: Uint8Array[] = [];
-      for (let missing = length; missing > 0; ) {
-        const [sized] = await esys.call('GetRandom', [], Math.min(missing, RANDOM_BYTES_A_CALL));
-        if (sized.length === 2) throw new TpmError('refused', 'the TPM gave no random bytes');
-        parts.push(sized.subarray(2));
-        missing -= sized.length - 2;
-      }
-      return Buffer.concat(parts);
-    });
+    return this.run((esys) =>
+      withPrivateSession(esys, ENCRYPT_RESPONSE, async (session) => {
+        const parts: Uint8Array[] = [];
+        for (let missing = length; missing > 0; ) {
+          const [sized] = await esys.call('GetRandom', [session], Math.min(missing, RANDOM_BYTES_A_CALL));
+          if (sized.length === 2) throw new TpmError('refused', 'the TPM gave no random bytes');
+          parts.push(sized.subarray(2));
+          missing -= sized.length - 2;
+        }
+        return Buffer.concat(parts);
+      }),
+    );
   }
+
+  // Keys
 
   /** A new P-256 key that signs any digest. The TPM keeps nothing of it: the blob must be kept. */
   createSigningKey(): Promise<KeyBlob> {
@@ -104,6 +143,112 @@ export class Tpm {
     );
   }
 
+  // Endorsement (ek.ts)
+
+  /** What the TPM's maker says of it. @throws TpmError where it has no such certificate */
+  endorsement(kind: EndorsementKind = 'rsa2048'): Promise<Endorsement> {
+    return this.run((esys) => readEndorsement(esys, kind));
+  }
+
+  /** The secret of a credential that was made for this TPM and this attestation key. @throws TpmError `foreign credential` */
+  activateCredential(
+    attestationKey: TpmKey,
+    credential: Credential,
+    kind: EndorsementKind = 'rsa2048',
+  ): Promise<Uint8Array> {
+    return this.run((esys) => activate(esys, kind, attestationKey.blob, credential));
+  }
+
+  // Measurements (pcr.ts, quote.ts): SHA-256 bank
+
+  /** 32 B each. */
+  readPcrs(pcrs: readonly number[]): Promise<Map<number, Uint8Array>> {
+    return this.run((esys) => readPcrs(esys, pcrs));
+  }
+
+  /**
+   * Never twice: where the TPM went away in the middle, the PCR is read first.
+   * @param digest 32 B
+   * @param from the value that the PCR has before; where it is already extended from it, nothing is done. So a call that failed
+   *   may be repeated, and so may a start of the gateway
+   * @returns the value after
+   * @throws TpmError `reset` where the PCR holds something else than `from`, or was reset meanwhile
+   */
+  extendPcr(pcr: number, digest: Uint8Array, { from }: { from?: Uint8Array } = {}): Promise<Uint8Array> {
+    return this.run(extendOnce(pcr, digest, from));
+  }
+
+  /** Has the attestation key sign the PCRs. `nonce` comes back inside (at most 64 B). */
+  quote(attestationKey: TpmKey, nonce: Uint8Array, pcrs: readonly number[]): Promise<Attestation> {
+    return this.run((esys) => withKey(esys, attestationKey.blob, (ak) => quotePcrs(esys, ak, nonce, pcrs)));
+  }
+
+  // What is kept in the TPM (nv.ts); indices in protocol/attestation/policy.ts
+
+  /** A counter that only goes up; one that is there stays. Its first count is the TPM's to choose. */
+  defineCounter(index: number): Promise<void> {
+    return this.run((esys) => defineNv(esys, index, 'counter'));
+  }
+
+  /** Null where it was never counted up. */
+  readCounter(index: number): Promise<number | null> {
+    return this.run((esys) => readCounter(esys, index));
+  }
+
+  /** Counts up until it holds `to` or more; may be repeated. @returns the count */
+  raiseCounter(index: number, to: number): Promise<number> {
+    return this.run((esys) => raiseCounter(esys, index, to));
+  }
+
+  /**
+   * By one, never by two: where the TPM went away in the middle, the counter is read first.
+   * @param from the count before, so that a call that failed may be repeated
+   * @returns the count
+   */
+  increment(index: number, { from }: { from?: number } = {}): Promise<number> {
+    return this.run(incrementOnce(index, from));
+  }
+
+  /** A small area (at most 512 B); one that is there stays, with its content. */
+  defineArea(index: number, sizeBytes: number): Promise<void> {
+    return this.run((esys) => defineNv(esys, index, sizeBytes));
+  }
+
+  /** Null where there is none, or nothing was ever written to it. */
+  readArea(index: number): Promise<Uint8Array | null> {
+    return this.run((esys) => readNv(esys, index));
+  }
+
+  /** All of it at once, whole or not at all. */
+  writeArea(index: number, content: Uint8Array): Promise<void> {
+    return this.run((esys) => writeArea(esys, index, content));
+  }
+
+  /** Removes an area or counter; a counter that is defined again begins above its last count. */
+  removeNv(index: number): Promise<void> {
+    return this.run((esys) => removeNv(esys, index));
+  }
+
+  /** Has the attestation key sign what is at the index. */
+  certifyNv(attestationKey: TpmKey, index: number, nonce: Uint8Array): Promise<Attestation> {
+    return this.run((esys) => withKey(esys, attestationKey.blob, (ak) => certifyNv(esys, index, ak, nonce)));
+  }
+
+  // Sealed secrets (seal.ts)
+
+  /**
+   * Only for software that the policy key released. The blob may lie on disk; it needs no change when software is updated.
+   * @param secret 1 to 128 B @param policyKey compressed P-256, 33 B
+   */
+  seal(secret: Uint8Array, policyKey: Uint8Array): Promise<KeyBlob> {
+    return this.run((esys) => sealSecret(esys, secret, policyKey));
+  }
+
+  /** @throws TpmError `not released`, `rolled back` or `foreign key` */
+  unseal(sealed: KeyBlob, policyKey: Uint8Array, authorization: ReleaseAuthorization): Promise<Uint8Array> {
+    return this.run((esys) => unsealSecret(esys, sealed, policyKey, authorization));
+  }
+
   /**
    * Runs a job of several commands when it is its turn, alone. It is done again from its start where the TPM went away
    * in its middle, so it must be one that may be done twice.
@@ -119,6 +264,8 @@ export class Tpm {
         }
       }
       this.#esys = await connect(this.tcti, this.#timeoutMs).catch((error: TpmError) => {
+        if (error.kind === 'failed') this.#trouble = 'failed';
+        if (error.kind === 'failed') throw error;
         throw new TpmError('gone', `the TPM went away: ${error.message}`, error.rc, error);
       });
       return this.#do(job, this.#esys);
@@ -130,11 +277,17 @@ export class Tpm {
   /** Lets go of the connection where the job finds it lost. */
   async #do<T>(job: (esys: Esys) => Promise<T>, esys: Esys): Promise<T> {
     try {
-      return await job(esys);
+      const result = await job(esys);
+      if (this.#trouble === 'failed') this.#trouble = null;
+      return result;
     } catch (error) {
-      if (error instanceof TpmError && error.kind === 'gone') {
-        this.#esys = null;
-        esys.close();
+      if (error instanceof TpmError) {
+        if (error.kind === 'lockout' || error.kind === 'failed') this.#trouble = error.kind;
+        else if (this.#trouble === 'failed') this.#trouble = null;
+        if (error.kind === 'gone') {
+          this.#esys = null;
+          esys.close();
+        }
       }
       throw error;
     }
@@ -163,7 +316,8 @@ async function connect(tcti: string, timeoutMs: number): Promise<Esys> {
     return esys;
   } catch (error) {
     esys.close();
-    const { message, rc } = error as TpmError;
+    const { kind, message, rc } = error as TpmError;
+    if (kind === 'failed') throw error;
     throw new TpmError('unreachable', `the TPM at ${tcti} does not start: ${message}`, rc, error);
   }
 }

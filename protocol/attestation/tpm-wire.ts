@@ -7,8 +7,11 @@ import { createHash } from 'node:crypto';
 
 /** TPM_ALG_ID (Part 2, 6.3). */
 export const TPM_ALG = {
+  RSA: 0x0001,
   AES: 0x0006,
+  KEYEDHASH: 0x0008,
   SHA256: 0x000b,
+  SHA384: 0x000c,
   /** "None": no symmetric algorithm, no scheme, the key's own scheme. */
   NULL: 0x0010,
   ECDSA: 0x0018,
@@ -16,12 +19,15 @@ export const TPM_ALG = {
   CFB: 0x0043,
 } as const;
 
-/** TPM_ECC_CURVE (6.4): NIST P-256. */
+/** TPM_ECC_CURVE (6.4): NIST P-256 and P-384. */
 export const TPM_ECC_NIST_P256 = 0x0003;
+export const TPM_ECC_NIST_P384 = 0x0004;
 
 /** TPM_ST (6.9): what a structure says it is. */
 export const TPM_ST = {
+  ATTEST_NV: 0x8014,
   ATTEST_CERTIFY: 0x8017,
+  ATTEST_QUOTE: 0x8018,
   HASHCHECK: 0x8024,
 } as const;
 
@@ -40,6 +46,8 @@ export const OBJECT = {
   sensitiveDataOrigin: 0x20,
   /** Used with its password (ours is empty) rather than with a policy only. */
   userWithAuth: 0x40,
+  /** Its administration needs its policy, not a password. */
+  adminWithPolicy: 0x80,
   /** Wrong guesses do not count: an unclean stop cannot lock the TPM. */
   noDA: 0x400,
   /** Signs only what the TPM made itself, or decrypts only for the TPM. */
@@ -66,6 +74,19 @@ export const sized = (...parts: Uint8Array[]): Buffer => {
 };
 /** A TPM2B without content. */
 export const EMPTY = sized();
+
+/** PCRs of a bank, as a selection of three bytes names them. */
+export const PCR_COUNT = 24;
+/** TPML_PCR_SELECTION: these PCRs of the SHA-256 bank; an empty list where there are none. */
+export function pcrSelection(pcrs: readonly number[]): Buffer {
+  if (pcrs.length === 0) return u32(0);
+  const bits = Buffer.alloc(PCR_COUNT / 8);
+  for (const pcr of pcrs) {
+    if (!Number.isInteger(pcr) || pcr < 0 || pcr >= PCR_COUNT) throw new RangeError(`there is no PCR ${pcr}`);
+    bits[pcr >> 3] |= 1 << (pcr & 7);
+  }
+  return Buffer.concat([u32(1), u16(TPM_ALG.SHA256), u8(bits.length), bits]);
+}
 
 /** What was read is no such structure. `path` names the field that it broke at. */
 export class TpmWireError extends Error {

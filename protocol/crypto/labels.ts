@@ -53,6 +53,8 @@ export const LABELS = {
   passKeys: 'quietmeter/v1/pass-keys',
   /** Trusted third party's release key over a manifest (protocol/updates/manifest.ts). */
   manifest: 'quietmeter/v1/manifest',
+  /** Trusted third party's policy key over a policy that opens what TPMs have sealed (protocol/attestation/policy.ts). */
+  sealingPolicy: 'quietmeter/v1/sealing-policy',
   /** A household's place in a roll-out, from a secret of its own. */
   rollOut: 'quietmeter/v1/roll-out',
   /** Provider's control key over a message to the appliances of an area (protocol/control/message.ts). */

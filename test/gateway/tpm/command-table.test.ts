@@ -25,7 +25,13 @@ function resolver(): (type: string) => string {
   };
 }
 
-const WIDTHS: Record<string, string[]> = { u8: ['uint8_t'], u16: ['uint16_t'], u32: ['uint32_t'], h: ['uint32_t'] };
+const WIDTHS: Record<string, string[]> = {
+  u8: ['uint8_t'],
+  u16: ['uint16_t'],
+  u32: ['uint32_t'],
+  i32: ['int32_t'],
+  h: ['uint32_t'],
+};
 
 /** What is wrong with a line, or null. */
 function mismatch(name: string, line: string): string | null {
@@ -38,7 +44,7 @@ function mismatch(name: string, line: string): string | null {
   for (const [i, word] of words.entries()) {
     const [, type, stars] = /^ ?(?:const )?(\w+) ?(?:const )?(\**) ?\w+ ?$/.exec(parameters[i]) ?? [];
     const expected =
-      word === 'H'
+      word === 'H' || word === 'C'
         ? type === 'ESYS_TR' && stars === '*'
         : word === '>_'
           ? stars === '**'
@@ -70,9 +76,11 @@ withHeader(`the handles that are always there have the header's numbers${why}`, 
   const number = (name: string): number =>
     Number(new RegExp(`#define\\s+${name}\\s+(0x[0-9a-fA-F]+|\\d+)U?`).exec(read('tss2_esys.h'))?.[1]);
   t.deepEqual(ESYS_TR, {
+    PCR0: number('ESYS_TR_PCR0'),
     NONE: number('ESYS_TR_NONE'),
     PASSWORD: number('ESYS_TR_PASSWORD'),
     OWNER: number('ESYS_TR_RH_OWNER'),
+    LOCKOUT: number('ESYS_TR_RH_LOCKOUT'),
     ENDORSEMENT: number('ESYS_TR_RH_ENDORSEMENT'),
   });
 });
