@@ -9,6 +9,7 @@ import { JOURNAL_REGION } from '../hardware/flash.ts';
 import { Adc } from './board/adc.ts';
 import { kickWatchdog, meterId, startWatchdog, uptimeMs } from './board/clock.ts';
 import { flashPages, journalNatives } from './board/flash.ts';
+import { setRelayPin } from './board/relay.ts';
 import { espruinoNatives, openGatewayPort } from './board/serial.ts';
 import { MeterLink } from './link/meter-link.ts';
 import { WallClock } from './link/wall-clock.ts';
@@ -17,6 +18,7 @@ import { checkCalibration, nominalCalibration } from './metering/calibration.ts'
 import { Metering, meteringConfig } from './metering/meter.ts';
 import { EnergyRegisters } from './metering/registers.ts';
 import { ReversedClamp } from './metering/reversed-clamp.ts';
+import { Relay } from './relay.ts';
 import { Journal } from './wallet/journal.ts';
 
 /** First 16 hex digits of the bundle's SHA-256, taken with this text here and put in its place by the build. */
@@ -38,6 +40,7 @@ const meter = new Meter(
   new ReversedClamp(metering.noiseMw, household !== undefined && household.generator === true),
   journal,
   new WallClock(),
+  new Relay(setRelayPin),
 );
 
 let timer = 0;

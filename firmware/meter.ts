@@ -12,13 +12,16 @@
  * A clock that steps ends the block at once; the quarter hour then ends at the next boundary of the new time, and its record says
  * FLAG_CLOCK_STEP. A boundary that lies before the last recorded one (the clock went back) is recorded without a slot.
  */
-import type { Clamp, Live } from '../protocol/wire/link-messages.ts';
+import type { Clamp, Live, RelayState } from '../protocol/wire/link-messages.ts';
 import {
   FLAG_CLOCK_STEP,
   FLAG_NO_CLOCK,
   FLAG_REVERSED,
   LINK_CLAMP,
   LINK_LIVE,
+  LINK_RELAY_STATE,
+  RELAY_OFF,
+  RELAY_ON,
 } from '../protocol/wire/link-messages.ts';
 import type { MeterLink } from './link/meter-link.ts';
 import type { WallClock } from './link/wall-clock.ts';
@@ -26,6 +29,7 @@ import type { Measurement, Metering } from './metering/meter.ts';
 import type { EnergyRegisters } from './metering/registers.ts';
 import type { ReversedClamp } from './metering/reversed-clamp.ts';
 import { checkClamp } from './metering/reversed-clamp.ts';
+import type { Relay } from './relay.ts';
 import type { Journal } from './wallet/journal.ts';
 
 const SECOND_MS = 1000;
@@ -45,6 +49,7 @@ export class Meter {
   reversed: ReversedClamp;
   journal: Journal;
   clock: WallClock;
+  relay: Relay;
   /** Set before `start`: it needs this as its handlers. */
   link: MeterLink | null = null;
   /** The last window, which stands for the time since it was taken. */
@@ -64,6 +69,7 @@ export class Meter {
     reversed: ReversedClamp,
     journal: Journal,
     clock: WallClock,
+    relay: Relay,
   ) {
     this.sampler = sampler;
     this.metering = metering;
@@ -71,11 +77,13 @@ export class Meter {
     this.reversed = reversed;
     this.journal = journal;
     this.clock = clock;
+    this.relay = relay;
     this.measured = metering.measurement;
   }
 
   start(uptimeMs: number): void {
     this.integratedToMs = uptimeMs;
+    this.relay.start();
     this.align(uptimeMs);
     this.measure();
     this.link!.start(uptimeMs);
@@ -103,6 +111,7 @@ export class Meter {
     }
     this.measure();
     this.link!.tick(this.live(uptimeMs), uptimeMs);
+    if (this.relay.tick(uptimeMs)) this.link!.send(this.relayState());
     this.journal.tidy();
   }
 
@@ -120,6 +129,17 @@ export class Meter {
   checkClamp(): Clamp {
     const m = this.measured;
     return { type: LINK_CLAMP, verdict: checkClamp(m), powerMw: m.powerMw, powerFactorE4: m.powerFactorE4 };
+  }
+
+  /** RELAY from the gateway. */
+  setRelay(on: boolean, untilMs: number, uptimeMs: number): RelayState | undefined {
+    if (!this.clock.known) return undefined;
+    this.relay.command(on, untilMs, this.clock.unixMs(uptimeMs), uptimeMs);
+    return this.relayState();
+  }
+  relayState(): RelayState {
+    const state = this.relay.on ? RELAY_ON : RELAY_OFF;
+    return { type: LINK_RELAY_STATE, state: state, untilMs: this.relay.untilMs };
   }
 
   /** Takes the second, block and quarter hour that now is as begun already. */

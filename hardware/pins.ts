@@ -27,7 +27,7 @@ export const UART_GATEWAY: UartPins = { port: 'Serial2', rx: 16, tx: 17, baud: 1
 /** The power-line modem (not used yet). */
 export const UART_MODEM: UartPins = { port: 'Serial3', rx: 26, tx: 25, baud: 9600 };
 
-/** Relay of a switched load (not used yet). High is on; low at reset (not a strapping pin). */
+/** Relay of a switched load. High is on; low at reset, until the firmware runs (not a strapping pin). */
 export const PIN_RELAY = 27;
 /** The board's own LED: one blink per Wh, as on any electricity meter. */
 export const PIN_LED = 2;

@@ -38,6 +38,8 @@ export interface BoardControls {
   take(port: string): string;
   /** Lines on the console since the last call, joined by newlines; undefined where there are none. */
   takeConsole(): string | undefined;
+  /** What the firmware drives a pin to: 0 or 1. */
+  level(pin: number): number;
   /** False once power has failed. */
   alive(): boolean;
   /** Power fails now. */
@@ -149,8 +151,12 @@ export function boardNatives(
   let currentA = new Float64Array(0);
 
   // --- pins and registers
-  show('digitalWrite', () => undefined);
-  show('digitalRead', () => 0);
+  const levels = new Uint8Array(40); // all low at reset
+  show('digitalWrite', (pin: number, value: number | boolean) => {
+    need();
+    levels[pin] = +value & 1;
+  });
+  show('digitalRead', (pin: number) => levels[pin]);
   show('digitalPulse', () => undefined);
   show('pinMode', () => undefined);
   show('peek32', (address: number) => (address === 0x3ff75144 ? randomWord() : 0)); // the hardware's random word
@@ -313,6 +319,7 @@ export function boardNatives(
       lines = [];
       return taken;
     },
+    level: (pin) => levels[pin],
     alive: () => powered,
     cut() {
       powered = false;

@@ -160,6 +160,10 @@ export class VirtualBoard {
   get running(): boolean {
     return this.#realm !== null;
   }
+  /** Whether the firmware drives this pin high now; low without power. */
+  isHigh(pin: number): boolean {
+    return this.#realm?.controls.level(pin) === 1;
+  }
   /** Words are not counted: a write is one operation (three where it is not aligned), an erase is one. */
   get flashOperations(): number {
     return this.#operationsBefore + (this.#realm?.controls.flash.operations() ?? 0);

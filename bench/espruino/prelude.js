@@ -90,8 +90,14 @@ global.analogRead = (pin) => {
   $.nowMs += $.sampleMs;
   return code / 4096;
 };
-global.digitalWrite = global.digitalPulse = global.pinMode = () => {};
-global.digitalRead = () => 0;
+$.levels = new Uint8Array(40);
+global.digitalWrite = (pin, value) => {
+  $.need();
+  if ($.levels[pin] !== +value) $.say('W', `${pin} ${+value} ${$.nowMs}`);
+  $.levels[pin] = value;
+};
+global.digitalPulse = global.pinMode = () => {};
+global.digitalRead = (pin) => $.levels[pin];
 global.peek32 = () => $.noise() | ($.noise() << 8) | ($.noise() << 16);
 global.getSerial = () => $.serialNumber;
 

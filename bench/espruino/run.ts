@@ -42,6 +42,8 @@ export interface EspruinoRun {
   serial: Uint8Array[];
   flash: Uint8Array;
   flashOperations: number;
+  /** Every change of a pin that the firmware drives; all are low at the start. */
+  pins: { pin: number; high: boolean; atMs: number }[];
   /** Did power fail? Then the steps after it were not taken. */
   cut: boolean;
   /** Console, and exceptions nobody caught. */
@@ -67,6 +69,7 @@ export async function runOnEspruino(options: EspruinoOptions): Promise<EspruinoR
     serial: [],
     flash: new Uint8Array(REGION_BYTES).fill(0xff),
     flashOperations: 0,
+    pins: [],
     cut: false,
     output: [],
     variables: 0,
@@ -86,6 +89,11 @@ export async function runOnEspruino(options: EspruinoOptions): Promise<EspruinoR
       case 'F': {
         const [offset, page] = text.split(' ');
         run.flash.set(Buffer.from(page, 'base64'), Number(offset));
+        break;
+      }
+      case 'W': {
+        const [pin, high, atMs] = text.split(' ').map(Number);
+        run.pins.push({ pin, high: high === 1, atMs });
         break;
       }
       case 'M':

@@ -9,15 +9,17 @@
 import { decodeMessage, encodeMessage, isLinkError } from '../../protocol/wire/link-codec.ts';
 import type { FrameNatives } from '../../protocol/wire/link-frame.ts';
 import { encodeFrame, FrameReader } from '../../protocol/wire/link-frame.ts';
-import type { Clamp, GatewayCommand, Live, MeterMessage } from '../../protocol/wire/link-messages.ts';
+import type { Clamp, GatewayCommand, Live, MeterMessage, RelayState } from '../../protocol/wire/link-messages.ts';
 import {
   LINK_ACK,
   LINK_CHECK_CLAMP,
   LINK_HELLO,
   LINK_READ,
   LINK_REFUSED,
+  LINK_RELAY,
   LINK_STATUS,
   LINK_TIME,
+  REFUSED_NO_CLOCK,
   REFUSED_NOT_KEPT,
 } from '../../protocol/wire/link-messages.ts';
 import type { Journal } from '../wallet/journal.ts';
@@ -33,6 +35,8 @@ export interface LinkPort {
 export interface CommandHandlers {
   setTime(unixMs: number, uptimeMs: number): void;
   checkClamp(): Clamp;
+  /** Undefined where the time is not known. */
+  setRelay(on: boolean, untilMs: number, uptimeMs: number): RelayState | undefined;
 }
 export interface MeterIdentity {
   /** 16 hex digits each. */
@@ -115,6 +119,9 @@ export class MeterLink {
       this.sendHello(uptimeMs);
     } else if (command.type === LINK_CHECK_CLAMP) {
       this.send(this.handlers.checkClamp());
+    } else if (command.type === LINK_RELAY) {
+      const state = this.handlers.setRelay(command.state > 0, command.untilMs, uptimeMs);
+      this.send(state || { type: LINK_REFUSED, command: LINK_RELAY, reason: REFUSED_NO_CLOCK });
     }
   }
 

@@ -15,6 +15,8 @@ import type {
   MeterRecord,
   ReadRecords,
   Refused,
+  RelayCommand,
+  RelayState,
   Status,
   TimeCommand,
 } from './link-messages.ts';
@@ -34,6 +36,8 @@ import {
   LINK_READ,
   LINK_RECORD,
   LINK_REFUSED,
+  LINK_RELAY,
+  LINK_RELAY_STATE,
   LINK_STATUS,
   LINK_TIME,
   REFUSED_MALFORMED,
@@ -52,6 +56,7 @@ import {
  *   REFUSED     05  command u8 · reason u8                                                                                 3 B
  *   IMAGE_STATE 06  state u8 · version u32 · offset u32 · room u32 · running u32                                          18 B
  *   MEASUREMENT 07  version u32 · length u32 · digest b32                                                                 41 B
+ *   RELAY_STATE 08  state u8 · untilMs u53                                                                                10 B
  *   TIME        81  unixMs u53                                                                                             9 B
  *   ACK         82  number u32                                                                                             5 B
  *   READ        83  from u32                                                                                               5 B
@@ -61,6 +66,7 @@ import {
  *   IMAGE_DATA  87  offset u32 · bytes                                                                          6 … 261 B
  *   IMAGE_END   88                                                                                                         1 B
  *   MEASURE     89  nonce b32                                                                                             33 B
+ *   RELAY       8a  state u8 · untilMs u53                                                                                10 B
  *
  *   u53   eight bytes, an integer of at most 2^53 − 1 (what both machines hold exactly)
  *   hex8  eight bytes, sixteen lower-case hex digits in the message
@@ -245,7 +251,7 @@ layout<Clamp>(LINK_CLAMP, 'CLAMP', [
 ]);
 layout<Refused>(LINK_REFUSED, 'REFUSED', [
   { name: 'command', kind: U8 },
-  { name: 'reason', kind: within(U8, 1, 3) },
+  { name: 'reason', kind: within(U8, 1, 4) },
 ]);
 layout<ImageState>(LINK_IMAGE_STATE, 'IMAGE_STATE', [
   { name: 'state', kind: within(U8, 0, 8) },
@@ -258,6 +264,10 @@ layout<Measurement>(LINK_MEASUREMENT, 'MEASUREMENT', [
   { name: 'version', kind: U32 },
   { name: 'length', kind: U32 },
   { name: 'digest', kind: B32 },
+]);
+layout<RelayState>(LINK_RELAY_STATE, 'RELAY_STATE', [
+  { name: 'state', kind: within(U8, 0, 1) },
+  { name: 'untilMs', kind: U53 },
 ]);
 layout<TimeCommand>(LINK_TIME, 'TIME', [{ name: 'unixMs', kind: UNIX_MS }]);
 layout<Ack>(LINK_ACK, 'ACK', [{ name: 'number', kind: U32 }]);
@@ -275,6 +285,10 @@ layout<ImageData>(LINK_IMAGE_DATA, 'IMAGE_DATA', [
 ]);
 layout<ImageEnd>(LINK_IMAGE_END, 'IMAGE_END', []);
 layout<Measure>(LINK_MEASURE, 'MEASURE', [{ name: 'nonce', kind: B32 }]);
+layout<RelayCommand>(LINK_RELAY, 'RELAY', [
+  { name: 'state', kind: within(U8, 0, 1) },
+  { name: 'untilMs', kind: U53 },
+]);
 
 function checkNumber(value: unknown, kind: Kind, path: string, type: number): void {
   const inRange = typeof value === 'number' && value >= kind.min && value <= kind.max && Math.floor(value) === value;

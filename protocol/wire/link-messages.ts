@@ -10,6 +10,7 @@
  *   REFUSED  a command that could not be carried out, and why; nothing has changed
  *   IMAGE_STATE  answer to the IMAGE commands, and whenever there is room for more: which byte is wanted next
  *   MEASUREMENT  answer to MEASURE, some seconds later
+ *   RELAY_STATE  answer to RELAY, and when the relay has fallen back by itself
  *
  * gateway → meter
  *   TIME         the gateway's clock; the meter has none of its own after a power cut
@@ -21,6 +22,7 @@
  *   IMAGE_DATA   its bytes from an offset on: IMAGE_CHUNK_BYTES, the last ones fewer
  *   IMAGE_END    that was all: check it, keep it, and start it at the end of the netting block
  *   MEASURE      which program do you run? The nonce makes the answer a new one (protocol/updates/measurement.ts)
+ *   RELAY        the switched load may have power or not, until then; said again before RELAY_LEASE_MS are over
  *
  * A start:   meter ── HELLO ──► gateway     again after 10 s … 5 min until TIME has come
  *            meter ◄── TIME ─── gateway
@@ -45,6 +47,7 @@ export const LINK_CLAMP = 0x04;
 export const LINK_REFUSED = 0x05;
 export const LINK_IMAGE_STATE = 0x06;
 export const LINK_MEASUREMENT = 0x07;
+export const LINK_RELAY_STATE = 0x08;
 export const LINK_TIME = 0x81;
 export const LINK_ACK = 0x82;
 export const LINK_READ = 0x83;
@@ -54,6 +57,7 @@ export const LINK_IMAGE_BEGIN = 0x86;
 export const LINK_IMAGE_DATA = 0x87;
 export const LINK_IMAGE_END = 0x88;
 export const LINK_MEASURE = 0x89;
+export const LINK_RELAY = 0x8a;
 
 /** Flags of LIVE and RECORD, a bit each. */
 export const FLAG_CLIPPED = 1; // a sample touched the end of the ADC's range
@@ -126,6 +130,7 @@ export interface Clamp {
 export const REFUSED_UNKNOWN = 1; // no such command
 export const REFUSED_MALFORMED = 2; // wrong length or a field out of range
 export const REFUSED_NOT_KEPT = 3; // READ of a record that is no longer in flash; an update or MEASURE where no boot loader runs
+export const REFUSED_NO_CLOCK = 4; // RELAY before TIME: `untilMs` means nothing yet
 export interface Refused {
   type: typeof LINK_REFUSED;
   /** The type byte of the command that was refused. */
@@ -204,6 +209,25 @@ export interface Measure {
   /** 32 B. */
   nonce: Uint8Array;
 }
+export const RELAY_OFF = 0;
+export const RELAY_ON = 1;
+/**
+ * Two slots. After so long without a new RELAY the load has power again, whatever was said: the gateway may be gone. (A conductor
+ * has gateway and meter talk once a quarter hour.)
+ */
+export const RELAY_LEASE_MS = 1800000;
+export interface RelayState {
+  type: typeof LINK_RELAY_STATE;
+  state: typeof RELAY_OFF | typeof RELAY_ON;
+  /** Until when it stays off; 0 where it is on. */
+  untilMs: number;
+}
+export interface RelayCommand {
+  type: typeof LINK_RELAY;
+  state: typeof RELAY_OFF | typeof RELAY_ON;
+  /** Unix ms, by the gateway's clock; of no meaning for RELAY_ON. */
+  untilMs: number;
+}
 export type ImageCommand = ImageBegin | ImageData | ImageEnd | Measure;
-export type MeterMessage = Hello | Live | MeterRecord | Clamp | Refused | ImageState | Measurement;
-export type GatewayCommand = TimeCommand | Ack | ReadRecords | Status | CheckClamp | ImageCommand;
+export type MeterMessage = Hello | Live | MeterRecord | Clamp | Refused | ImageState | Measurement | RelayState;
+export type GatewayCommand = TimeCommand | Ack | ReadRecords | Status | CheckClamp | ImageCommand | RelayCommand;

@@ -6,6 +6,7 @@ import { Meter } from '../../firmware/meter.ts';
 import type { Measurement, Metering } from '../../firmware/metering/meter.ts';
 import { EnergyRegisters } from '../../firmware/metering/registers.ts';
 import { ReversedClamp } from '../../firmware/metering/reversed-clamp.ts';
+import { Relay } from '../../firmware/relay.ts';
 import { Journal } from '../../firmware/wallet/journal.ts';
 import { slotEndMs, slotOf } from '../../protocol/time/slots.ts';
 import { decodeMessage } from '../../protocol/wire/link-codec.ts';
@@ -73,6 +74,7 @@ class Rig {
       new ReversedClamp(1000, false),
       this.journal,
       new WallClock(),
+      new Relay(() => {}),
     );
     const reader = new FrameReader(nodeNatives);
     const port = {

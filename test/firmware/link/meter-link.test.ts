@@ -15,14 +15,19 @@ import {
   LINK_READ,
   LINK_RECORD,
   LINK_REFUSED,
+  LINK_RELAY,
+  LINK_RELAY_STATE,
   LINK_STATUS,
   LINK_TIME,
   type Live,
   type MeterMessage,
   type MeterRecord,
   REFUSED_MALFORMED,
+  REFUSED_NO_CLOCK,
   REFUSED_NOT_KEPT,
   REFUSED_UNKNOWN,
+  RELAY_OFF,
+  RELAY_ON,
 } from '../../../protocol/wire/link-messages.ts';
 import { nodeNatives } from '../../../protocol/wire/node-natives.ts';
 import { MemoryFlash, natives } from '../wallet/memory-flash.ts';
@@ -68,6 +73,10 @@ class Rig {
     this.link = new MeterLink(port, nodeNatives, this.journal, identity, {
       setTime: (unixMs) => this.times.push(unixMs),
       checkClamp: () => ({ type: LINK_CLAMP, verdict: CLAMP_REVERSED, powerMw: -2_000_000, powerFactorE4: -9990 }),
+      setRelay: (on, untilMs) =>
+        this.times.length === 0
+          ? undefined
+          : { type: LINK_RELAY_STATE, state: on ? RELAY_ON : RELAY_OFF, untilMs: on ? 0 : untilMs },
     });
     this.link.start(0);
   }
@@ -255,7 +264,7 @@ test('its own words reflected by an open line are passed over: no storm of refus
   rig.hear({ type: LINK_READ, from: 1 }).seconds(3);
   rig.hearBody(LINK_STATUS);
   for (const message of rig.said(true)) rig.hear(encodeFrame(encodeMessage(message), nodeNatives));
-  rig.hearBody(LINK_REFUSED, 0x90, 1).hearBody(0x07, 1, 2);
+  rig.hearBody(LINK_REFUSED, 0x90, 1).hearBody(0x08, 1, 2);
   t.deepEqual(rig.said(), []);
 });
 
@@ -284,4 +293,16 @@ test('property: whatever comes in, the meter goes on, and the next command is ob
     ),
     { numRuns: 100 },
   );
+});
+
+test('RELAY is answered with what the relay does now; before TIME it is refused', (t) => {
+  const rig = new Rig();
+  rig.said();
+  const off: GatewayCommand = { type: LINK_RELAY, state: RELAY_OFF, untilMs: NOW + 60_000 };
+  rig.hear(off);
+  t.deepEqual(rig.said(), [{ type: LINK_REFUSED, command: LINK_RELAY, reason: REFUSED_NO_CLOCK }]);
+  rig.hear({ type: LINK_TIME, unixMs: NOW }).hear(off);
+  t.deepEqual(rig.said(), [{ type: LINK_RELAY_STATE, state: RELAY_OFF, untilMs: NOW + 60_000 }]);
+  rig.hearBody(LINK_RELAY, 2, 0, 0, 0, 0, 0, 0, 0, 0);
+  t.deepEqual(rig.said(), [{ type: LINK_REFUSED, command: LINK_RELAY, reason: REFUSED_MALFORMED }]);
 });

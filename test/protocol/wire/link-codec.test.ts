@@ -18,6 +18,8 @@ import {
   LINK_READ,
   LINK_RECORD,
   LINK_REFUSED,
+  LINK_RELAY,
+  LINK_RELAY_STATE,
   LINK_STATUS,
   LINK_TIME,
   type MeterMessage,
@@ -58,6 +60,7 @@ test('known answers: the layout of the comment, byte by byte', (t) => {
     '0401e05ef8fff9d8',
   );
   t.is(hex(encodeMessage({ type: LINK_STATUS })), '84');
+  t.is(hex(encodeMessage({ type: LINK_RELAY, state: 0, untilMs: 1_700_000_000_000 })), '8a000068e5cf8b010000');
   t.is(
     hex(encodeMessage({ type: LINK_IMAGE_STATE, state: 1, version: 3, offset: 0x0100, room: 0x1000, running: 2 })),
     '06 01 03000000 00010000 00100000 02000000'.replaceAll(' ', ''),
@@ -132,7 +135,9 @@ const anyMessage: fc.Arbitrary<MeterMessage | GatewayCommand> = fc.oneof(
     flags: u(65_535),
   }),
   fc.record({ type: is(LINK_CLAMP), verdict: u(2), powerMw: i32, powerFactorE4 }),
-  fc.record({ type: is(LINK_REFUSED), command: u(255), reason: fc.integer({ min: 1, max: 3 }) }),
+  fc.record({ type: is(LINK_REFUSED), command: u(255), reason: fc.integer({ min: 1, max: 4 }) }),
+  fc.record({ type: is(LINK_RELAY_STATE), state: fc.constantFrom(0 as const, 1 as const), untilMs: exact }),
+  fc.record({ type: is(LINK_RELAY), state: fc.constantFrom(0 as const, 1 as const), untilMs: exact }),
   fc.record({ type: is(LINK_TIME), unixMs: fc.integer({ min: 946_684_800_000, max: 4_102_444_799_999 }) }),
   fc.record({ type: is(LINK_ACK), number: u(2 ** 32 - 1) }),
   fc.record({ type: is(LINK_READ), from: count }),
