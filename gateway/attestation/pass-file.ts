@@ -9,7 +9,7 @@
  */
 import * as v from 'valibot';
 import { bytes, encodeBody, fitting } from '../../protocol/services/call.ts';
-import { readIfThere, writeWhole } from '../web/private-files.ts';
+import { readIfThere, writeWhole } from '../../web/private-files.ts';
 
 const someBytes = bytes(1, 1024);
 const entry = v.variant('state', [

@@ -1,11 +1,11 @@
 /** What the page's scripts, and the customer's own, read from the gateway. Everything comes from the HouseholdView. */
 import { Readable } from 'node:stream';
 import { DAY_MS } from '../../protocol/time/slots.ts';
+import { type PageRequest, type PageServer, SECURITY_HEADERS } from '../../web/page-server.ts';
 import { csvOf } from './csv.ts';
 import type { HouseholdView } from './household-view.ts';
 import type { EventSink, LiveStream } from './live-stream.ts';
 import { REGISTERS } from './page/obis.ts';
-import { type PageRequest, type PageServer, SECURITY_HEADERS } from './page-server.ts';
 import { decodeRange } from './queries.ts';
 
 /** A day of 25 hours (the end of summer time) and a little more. */

@@ -1,11 +1,7 @@
 /** Decodes what a browser asks for. What is malformed is refused with the field's path and a sentence that says what is right. */
 import * as v from 'valibot';
 import { DAY_MS } from '../../protocol/time/slots.ts';
-
-/** The request is at fault: answered with 400 and this message. */
-export class BadInput extends Error {
-  readonly statusCode = 400;
-}
+import { BadInput } from '../../web/forms.ts';
 
 /** Year 2000 to 2100: an instant outside is a mistake, such as seconds for milliseconds. */
 const EARLIEST_MS = Date.UTC(2000, 0, 1);
@@ -45,13 +41,6 @@ export function decodeRange(query: unknown, maxDays: number): TimeRange {
   if (to - from > maxDays * DAY_MS)
     throw new BadInput(`query.to lies too far from query.from: at most ${maxDays} days at once`);
   return { fromMs: from, toMs: to, zone: zone ?? Intl.DateTimeFormat().resolvedOptions().timeZone };
-}
-
-/** The fields of a form, as sent by a browser. Unknown fields are ignored, missing ones empty. */
-export function decodeForm<K extends string>(body: unknown, fields: readonly K[]): Record<K, string> {
-  if (!(body instanceof URLSearchParams))
-    throw new BadInput('body: send the form as application/x-www-form-urlencoded');
-  return Object.fromEntries(fields.map((field) => [field, body.get(field) ?? ''])) as Record<K, string>;
 }
 
 function isTimeZone(name: string): boolean {

@@ -1,32 +1,18 @@
 /**
- * The customer's page: HTTP/2 and TLS under the gateway's own authority, behind a login, inside the house.
+ * The customer's page, inside the house.
  *
  *   browser ── https, one password ──► this server ── HouseholdView ──► the gateway's store and meter
  *
  * Who learns what: whoever has the password sees the household's own values; whoever is in the home network sees the
  * login, the help and the authority's public certificate; nobody else sees anything, and nothing is sent anywhere.
- *
- * HTTP/2 because over HTTP/1.1 a browser opens six connections per host: six tabs' live streams would eat them all.
  */
-import { X509Certificate } from 'node:crypto';
-import type { AddressInfo, Socket } from 'node:net';
 import { join } from 'node:path';
-import Fastify from 'fastify';
+import { type Page, startWebServer } from '../../web/server.ts';
 import { addApi } from './api.ts';
-import { readAssets, renderDocument } from './assets.ts';
-import { authorityTag, openServerCertificate, type ServerCertificate } from './certificates.ts';
 import type { HouseholdView } from './household-view.ts';
 import { LiveStream } from './live-stream.ts';
-import { LoginGuard } from './login/guard.ts';
-import { Password } from './login/password.ts';
-import { addLogin, html, tokenOf } from './login/routes.ts';
-import { Sessions } from './login/sessions.ts';
-import { SECURITY_HEADERS } from './page-server.ts';
 
-const CERTIFICATE_CHECK_MS = 12 * 3_600_000;
-/** A form has a few hundred bytes; nothing larger is ever sent to the page. */
-const MAX_BODY_BYTES = 4_096;
-const MAX_CONNECTIONS = 256;
+export type { Page } from '../../web/server.ts';
 
 export interface PageOptions {
   view: HouseholdView;
@@ -42,112 +28,22 @@ export interface PageOptions {
   log?: (line: string) => void;
 }
 
-export interface Page {
-  url: string;
-  /** Made on this gateway's first start, and never again: show it once. */
-  firstPassword?: string;
-  /** SHA-256 of the authority's certificate: the customer compares it with what the browser shows. */
-  authorityFingerprint: string;
-  close(): Promise<void>;
-}
-
-export async function startPage(options: PageOptions): Promise<Page> {
-  const { view, nowMs = Date.now, log = () => {} } = options;
-  const directory = join(options.dataDir, 'web');
-  let certificate = await openServerCertificate({ directory, nowMs: nowMs() });
-  const { password, first } = await Password.open(join(directory, 'password.json'));
-  const sessions = new Sessions(join(directory, 'sessions.json'), nowMs);
-  const guard = new LoginGuard(nowMs);
+export async function startPage({ view, dataDir, ...options }: PageOptions): Promise<Page> {
   const live = new LiveStream(view);
-  const cookieName = `__Host-quietmeter-${authorityTag(certificate.authorityPem)}`;
-
-  const server = Fastify({
-    http2: true,
-    https: { allowHTTP1: true, ...secretsOf(certificate) },
-    bodyLimit: MAX_BODY_BYTES,
-    exposeHeadRoutes: false,
-    logger: false,
-  });
-  server.addHook('onRequest', async (_, reply) => void reply.headers(SECURITY_HEADERS));
-  // Fastify asks to close the connection after a body that is too large; HTTP/2 has no such header, and Node warns.
-  server.addHook('onSend', async (request, reply) => {
-    if (request.raw.httpVersionMajor === 2) reply.removeHeader('connection');
-  });
-  server.setNotFoundHandler((_, reply) => reply.code(404).send({ error: 'there is no such page' }));
-  server.setErrorHandler((error: Error & { statusCode?: number }, request, reply) => {
-    const status = error.statusCode ?? 500;
-    if (status < 500) return reply.code(status).send({ error: error.message });
-    log(`page: ${request.method} ${request.routeOptions.url}: ${error.message}`);
-    return reply.code(500).send({ error: 'the gateway could not answer' });
-  });
-
-  await addLogin(server, {
-    householdName: view.householdName,
-    password,
-    sessions,
-    guard,
-    cookieName,
-    log,
+  const page = await startWebServer({
+    ...options,
+    directory: join(dataDir, 'web'),
+    name: view.householdName,
+    machine: 'gateway',
+    pageFolder: join(import.meta.dirname, 'page'),
+    addRoutes: (server, { isAllowed }) => addApi(server, { view, live, isAllowed }),
     onSessionsEnded: () => live.prune(),
   });
-  addApi(server, { view, live, isAllowed: (request) => sessions.isValid(tokenOf(request, { cookieName })) });
-
-  const assets = readAssets();
-  server.get('/page/:name', async (request, reply) => {
-    const asset = assets.get(request.url);
-    if (!asset) return reply.code(404).send({ error: 'there is no such file' });
-    // Asked for again each time: a gateway that was updated shows its new page at once.
-    reply.header('cache-control', 'no-cache').header('etag', asset.etag);
-    if (request.headers['if-none-match'] === asset.etag) return reply.code(304).send();
-    return reply.type(asset.type).send(asset.body);
-  });
-  server.get('/', async (_, reply) => html(reply, renderDocument('index', { householdName: view.householdName })));
-  server.get('/help', async (_, reply) => {
-    const { authorityPem, authorityFingerprint } = certificate;
-    const authorityName = /^CN=(.*)$/m.exec(new X509Certificate(authorityPem).subject)?.[1] ?? 'quietmeter';
-    return html(
-      reply,
-      renderDocument('help', { householdName: view.householdName, authorityName, authorityFingerprint }),
-    );
-  });
-  server.get('/ca.crt', async (_, reply) =>
-    reply
-      .type('application/x-x509-ca-cert')
-      .header('content-disposition', 'attachment; filename="quietmeter-ca.crt"')
-      .send(certificate.authorityPem),
-  );
-
-  // Closing waits for no browser: live streams and idle connections would stay for ever.
-  const sockets = new Set<Socket>();
-  server.server.maxConnections = MAX_CONNECTIONS;
-  server.server.on('secureConnection', (socket) => {
-    socket.setNoDelay(true);
-    sockets.add(socket);
-    socket.on('close', () => sockets.delete(socket));
-  });
-  await server.listen({ port: options.port, host: options.host });
-  const renewal = setInterval(() => {
-    openServerCertificate({ directory, nowMs: nowMs() })
-      .then((renewed) => {
-        if (renewed.certificatePem !== certificate.certificatePem) server.server.setSecureContext(secretsOf(renewed));
-        certificate = renewed;
-      })
-      .catch((error: Error) => log(`page: the certificate could not be renewed: ${error.message}`));
-  }, CERTIFICATE_CHECK_MS).unref();
-
-  const { port } = server.server.address() as AddressInfo;
   return {
-    url: `https://localhost:${port}`,
-    ...(first !== undefined && { firstPassword: first }),
-    authorityFingerprint: certificate.authorityFingerprint,
+    ...page,
     async close() {
-      clearInterval(renewal);
       live.close();
-      const closed = server.close();
-      for (const socket of sockets) socket.destroy();
-      await closed;
+      await page.close();
     },
   };
 }
-
-const secretsOf = ({ keyPem, certificatePem }: ServerCertificate) => ({ key: keyPem, cert: certificatePem });

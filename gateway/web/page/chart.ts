@@ -1,8 +1,10 @@
 /** The day's course as SVG: import above, export below the axis; a crosshair for mouse, finger and arrow keys. */
+
+import { byId, setText, svg } from '../../../web/page/dom.ts';
+import { formatNumber, formatTime } from '../../../web/page/format.ts';
 import type { MinutePoint } from '../household-view.ts';
 import { areaPath, type DayShape, type Frame, hourTicks, minuteAt, shapeOf } from './day-shape.ts';
-import { byId, setText, svg } from './dom.ts';
-import { directionOf, formatNumber, formatPower, formatTime } from './format.ts';
+import { directionOf, formatPower } from './power.ts';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;

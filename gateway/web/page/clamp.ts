@@ -1,8 +1,9 @@
 /** The guided check of the current clamp's direction. */
+
+import { byId, setText } from '../../../web/page/dom.ts';
+import { request } from '../../../web/page/request.ts';
 import type { HouseholdView } from '../household-view.ts';
-import { byId, setText } from './dom.ts';
-import { formatPower } from './format.ts';
-import { request } from './gateway.ts';
+import { formatPower } from './power.ts';
 
 type Verdict = Awaited<ReturnType<HouseholdView['checkClamp']>>;
 

@@ -1,7 +1,7 @@
 /**
- * The page's line to its gateway: the live stream, with a watchdog that connects again by itself, and requests. A
- * session that has ended leads to the login.
+ * The page's line to its gateway: the live stream, with a watchdog that connects again by itself.
  */
+import { request } from '../../../web/page/request.ts';
 import type { LiveEvent, StatusEvent } from '../live-events.ts';
 
 /** The gateway says something at least every 2 s: after so long without it the line is dead. */
@@ -64,13 +64,4 @@ export function listen(listener: Listener): void {
     if (!document.hidden && performance.now() - heardMs > SILENT_MS) connect();
   });
   connect();
-}
-
-/** Asks the gateway; throws an Error with the gateway's own sentence where it refuses. */
-export async function request<T>(path: string, method: 'GET' | 'POST' = 'GET'): Promise<T> {
-  const response = await fetch(path, { method, headers: { accept: 'application/json' } });
-  if (response.status === 401) location.assign('/login');
-  const answer = await response.json();
-  if (!response.ok) throw new Error(answer.error ?? 'the gateway could not answer');
-  return answer;
 }

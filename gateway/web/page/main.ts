@@ -2,14 +2,17 @@
  * The page: listens to the gateway, shows the day that the reader chose, and keeps household time, which in a
  * simulation may run faster than the browser's clock.
  */
+
+import { byId, setText } from '../../../web/page/dom.ts';
+import { formatDay, formatSeconds, formatTime } from '../../../web/page/format.ts';
+import { request } from '../../../web/page/request.ts';
 import type { MinutePoint, QuarterHour, ReportRow } from '../household-view.ts';
 import { DayChart } from './chart.ts';
 import { setUpClampCheck } from './clamp.ts';
-import { byId, setText } from './dom.ts';
-import { formatDay, formatEnergy, formatSeconds, formatTime } from './format.ts';
-import { listen, request } from './gateway.ts';
+import { listen } from './gateway.ts';
 import { type Situation, showNotices } from './notices.ts';
 import { Now } from './now.ts';
+import { formatEnergy } from './power.ts';
 import { type Choice, firstChoice, midnight, neighbour, type Range, rangeOf } from './range.ts';
 import { showRegisters } from './registers.ts';
 import { setUpReports, showReports } from './reports.ts';

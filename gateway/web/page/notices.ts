@@ -1,8 +1,9 @@
 /** What the customer should know just now, each as one card with plain words: said once, gone when it is over. */
+
+import { byId, html } from '../../../web/page/dom.ts';
+import { plural } from '../../../web/page/format.ts';
 import type { StatusEvent } from '../live-events.ts';
 import { openClampCheck } from './clamp.ts';
-import { byId, html } from './dom.ts';
-import { plural } from './format.ts';
 
 export interface Situation {
   /** Whether this page reaches its gateway. */

@@ -1,7 +1,9 @@
 /** The large figure: what flows at this second, in words, and honestly old when it is old. */
+
+import { byId, setText } from '../../../web/page/dom.ts';
+import { formatAge, formatMoment } from '../../../web/page/format.ts';
 import type { LiveEvent } from '../live-events.ts';
-import { byId, setText } from './dom.ts';
-import { type Direction, directionOf, formatAge, formatMoment, formatPower, sentenceOf } from './format.ts';
+import { type Direction, directionOf, formatPower, sentenceOf } from './power.ts';
 
 /** A value per second: after five without one it no longer is the present. */
 const STALE_MS = 5_000;

@@ -1,5 +1,5 @@
 /** Which stretch of time the chart and the list show: a local day, or the last 24 hours, which right after midnight say more. */
-import { formatDay } from './format.ts';
+import { formatDay } from '../../../web/page/format.ts';
 
 /** A number is the (local) midnight that a past day starts at. */
 export type Choice = 'today' | 'last-24-hours' | number;

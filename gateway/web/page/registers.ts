@@ -1,7 +1,8 @@
 /** The registers table: made once, then only its numbers change. */
+
+import { byId, html, setText } from '../../../web/page/dom.ts';
+import { formatMoment, formatNumber } from '../../../web/page/format.ts';
 import type { LivePoint } from '../household-view.ts';
-import { byId, html, setText } from './dom.ts';
-import { formatMoment, formatNumber } from './format.ts';
 import { REGISTERS } from './obis.ts';
 
 let cells: HTMLElement[] | null = null;

@@ -1,7 +1,8 @@
 /** What left this house: one sealed reading per quarter hour, to whom, when, and whether it has arrived. */
+
+import { byId, html, setText } from '../../../web/page/dom.ts';
+import { formatMoment, formatNumber, formatTime, plural } from '../../../web/page/format.ts';
 import type { ReportRow, ReportState } from '../household-view.ts';
-import { byId, html, setText } from './dom.ts';
-import { formatMoment, formatNumber, formatTime, plural } from './format.ts';
 import type { Range } from './range.ts';
 
 const SLOT_MS = 900_000;

@@ -8,7 +8,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
 import { Aedes } from 'aedes';
-import { openServerCertificate, type ServerCertificate } from '../../../gateway/web/certificates.ts';
 import { generateHpkeKeyPair, type HpkeKeyPair } from '../../../protocol/crypto/hpke.ts';
 import { encodeAcknowledgement, type Verdict } from '../../../protocol/readings/acknowledgement.ts';
 import { openReading, type Reading } from '../../../protocol/readings/reading.ts';
@@ -20,6 +19,7 @@ import {
   verifySubmissionV1,
 } from '../../../protocol/readings/submission-v1.ts';
 import { parseSubmitTopic, TOPICS } from '../../../protocol/readings/topics.ts';
+import { openServerCertificate, type ServerCertificate } from '../../../web/certificates.ts';
 
 export interface Submitted {
   slot: number;

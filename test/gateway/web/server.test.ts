@@ -17,7 +17,7 @@ async function open(t: { teardown(fn: () => Promise<void>): void }, view = new M
 
 test('nothing but login, help, the authority and the page’s own files is seen without a session', async (t) => {
   const { client } = await open(t);
-  for (const path of ['/login', '/help', '/ca.crt', '/page/main.ts', '/page/style.css']) {
+  for (const path of ['/login', '/help', '/ca.crt', '/page/main.ts', '/web/page/style.css']) {
     t.is((await client.request(path)).status, 200, path);
   }
   for (const path of [
@@ -292,7 +292,15 @@ test('malformed questions are refused with the field and what is right', async (
   t.is((await client.request('/login', { form: { password: 'x'.repeat(5000) } })).status, 413);
   t.is((await client.request('/login', { form: { password: 'x'.repeat(300) } })).status, 403);
   t.is((await client.request('/', { method: 'PUT', headers: { origin: client.origin } })).status, 404);
-  for (const path of ['/page/..%2fserver.ts', '/page/index.html', '/page/toString', '/page/main.ts?x']) {
+  for (const path of [
+    '/page/..%2fserver.ts',
+    '/page/index.html',
+    '/page/toString',
+    '/page/main.ts?x',
+    '/page/style.css',
+    '/web/page/login.html',
+    '/web/page/..%2fserver.ts',
+  ]) {
     t.is((await client.request(path)).status, 404, path);
   }
 });

@@ -4,22 +4,22 @@
  * document of this very origin (SameSite alone does not tell ports of one host apart).
  */
 import cookie from '@fastify/cookie';
-import { renderDocument } from '../assets.ts';
+import type { Documents } from '../assets.ts';
+import { decodeForm } from '../forms.ts';
 import type { PageReply, PageRequest, PageServer } from '../page-server.ts';
-import { decodeForm } from '../queries.ts';
 import type { LoginGuard } from './guard.ts';
 import { MAX_PASSWORD_LETTERS, MIN_PASSWORD_LETTERS, type Password } from './password.ts';
 import { SESSION_DAYS, type Sessions } from './sessions.ts';
 
-/** What anyone in the home network may see. Everything else is refused without a session, unknown paths too. */
-const OPEN_ROUTES = new Set(['/login', '/help', '/ca.crt', '/page/:name']);
+/** What anyone who reaches the port may see. Everything else is refused without a session, unknown paths too. */
+const OPEN_ROUTES = new Set(['/login', '/help', '/ca.crt', '/page/:name', '/web/page/:name']);
 
 export interface Login {
-  householdName: string;
+  documents: Documents;
   password: Password;
   sessions: Sessions;
   guard: LoginGuard;
-  /** Cookies do not tell ports of one host apart: each gateway has a name of its own. */
+  /** Cookies do not tell ports of one host apart: each machine has a name of its own. */
   cookieName: string;
   log: (line: string) => void;
   /** Sessions have ended: what they hold open is to be closed. */
@@ -27,7 +27,7 @@ export interface Login {
 }
 
 export async function addLogin(server: PageServer, login: Login): Promise<void> {
-  const { householdName, password, sessions, guard, log } = login;
+  const { documents, password, sessions, guard, log } = login;
   await server.register(cookie);
   server.addContentTypeParser(
     'application/x-www-form-urlencoded',
@@ -46,7 +46,7 @@ export async function addLogin(server: PageServer, login: Login): Promise<void> 
   });
 
   const loginDocument = (reply: PageReply, status: number, message: string) =>
-    html(reply.code(status), renderDocument('login', { householdName, message }));
+    html(reply.code(status), documents.render('login', { message }));
 
   server.get('/login', async (request, reply) => {
     if (sessions.isValid(tokenOf(request, login))) return reply.redirect('/', 303);
@@ -74,7 +74,7 @@ export async function addLogin(server: PageServer, login: Login): Promise<void> 
   });
 
   const passwordDocument = (reply: PageReply, status: number, message: string) =>
-    html(reply.code(status), renderDocument('password', { householdName, message, minimum: MIN_PASSWORD_LETTERS }));
+    html(reply.code(status), documents.render('password', { message, minimum: MIN_PASSWORD_LETTERS }));
 
   server.get('/password', async (_, reply) => passwordDocument(reply, 200, ''));
 

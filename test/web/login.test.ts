@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
 import fc from 'fast-check';
-import { LoginGuard, networkOf } from '../../../gateway/web/login/guard.ts';
-import { Password } from '../../../gateway/web/login/password.ts';
-import { Sessions } from '../../../gateway/web/login/sessions.ts';
+import { LoginGuard, networkOf } from '../../web/login/guard.ts';
+import { Password } from '../../web/login/password.ts';
+import { Sessions } from '../../web/login/sessions.ts';
 
 const DAY_MS = 86_400_000;
 

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import tls from 'node:tls';
 import * as x509 from '@peculiar/x509';
 import test from 'ava';
-import { homeAddresses, openServerCertificate } from '../../../gateway/web/certificates.ts';
+import { homeAddresses, openServerCertificate } from '../../web/certificates.ts';
 
 const DAY_MS = 86_400_000;
 const NOW_MS = Date.now();
