@@ -5,10 +5,11 @@
  *   calibration   firmware/metering/calibration.ts; without it the board as drawn
  *   household     {"generator": true} where there is a photovoltaic system or the like: export is no reversed clamp then
  */
-import { JOURNAL_REGION } from '../hardware/flash.ts';
+import { IMAGE_MOST_BYTES, JOURNAL_REGION } from '../hardware/flash.ts';
 import { Adc } from './board/adc.ts';
 import { kickWatchdog, meterId, startWatchdog, uptimeMs } from './board/clock.ts';
 import { flashPages, journalNatives } from './board/flash.ts';
+import { FIRST_PROGRAM, imageAreas, imageNatives } from './board/images.ts';
 import { setRelayPin } from './board/relay.ts';
 import { espruinoNatives, openGatewayPort } from './board/serial.ts';
 import { MeterLink } from './link/meter-link.ts';
@@ -19,6 +20,7 @@ import { Metering, meteringConfig } from './metering/meter.ts';
 import { EnergyRegisters } from './metering/registers.ts';
 import { ReversedClamp } from './metering/reversed-clamp.ts';
 import { Relay } from './relay.ts';
+import { ImageReceiver } from './update/image-receiver.ts';
 import { Journal } from './wallet/journal.ts';
 
 /** First 16 hex digits of the bundle's SHA-256, taken with this text here and put in its place by the build. */
@@ -62,6 +64,24 @@ const port = openGatewayPort((piece) => {
 });
 const identity = { meterId: meterId(), firmware: FIRMWARE_DIGEST };
 meter.link = new MeterLink(port, espruinoNatives, journal, identity, meter);
+
+const booted = global.bootedImage;
+if (booted) {
+  const areas = imageAreas();
+  const text =
+    booted.area < 0
+      ? (offset: number, length: number) => storage.read(FIRST_PROGRAM, offset, length)!
+      : (offset: number, length: number) => areas[booted.area].text(offset, length);
+  const running = {
+    area: booted.area,
+    version: booted.version,
+    length: booted.length,
+    trial: booted.trial,
+    text: text,
+  };
+  meter.link.images = new ImageReceiver(areas, imageNatives, running, IMAGE_MOST_BYTES);
+  meter.restart = () => E.reboot();
+}
 
 startWatchdog();
 meter.start(uptimeMs());

@@ -4,6 +4,7 @@
  *   a tick    integrate the last window's power over the time that has really passed
  *             → the netting block ends? close it, registers to flash
  *             → the quarter hour ends? record to flash
+ *             → the block has ended and a new program waits? start it: all is in flash
  *             → measure a new window
  *             → tell the gateway (only what is in flash), erase a page ahead if one will be needed
  *
@@ -52,6 +53,8 @@ export class Meter {
   relay: Relay;
   /** Set before `start`: it needs this as its handlers. */
   link: MeterLink | null = null;
+  /** Starts the board anew, which ends this program; null where it cannot. */
+  restart: (() => void) | null = null;
   /** The last window, which stands for the time since it was taken. */
   measured: Measurement;
   integratedToMs = 0;
@@ -99,7 +102,8 @@ export class Meter {
     this.clock.tick();
     this.second = Math.round(this.clock.unixMs(uptimeMs) / SECOND_MS);
     const block = this.blockOf(this.second);
-    if (block !== this.block) {
+    const blockHasEnded = block !== this.block;
+    if (blockHasEnded) {
       this.block = block;
       this.closeBlock(uptimeMs);
     }
@@ -109,10 +113,15 @@ export class Meter {
       this.journal.appendRecord(uptimeMs, this.clock.known ? quarterHour - 1 : 0, this.flags);
       this.flags = 0;
     }
+    const images = this.link!.images;
+    if (blockHasEnded && images && images.restartIsDue() && this.restart) {
+      this.restart();
+      return;
+    }
     this.measure();
     this.link!.tick(this.live(uptimeMs), uptimeMs);
     if (this.relay.tick(uptimeMs)) this.link!.send(this.relayState());
-    this.journal.tidy();
+    this.link!.afterWindow(uptimeMs, !this.journal.tidy());
   }
 
   /** TIME from the gateway. */

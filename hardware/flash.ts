@@ -1,5 +1,6 @@
 /**
- * The part of the flash chip that the meter's journal owns, as data. (Espruino dialect: the firmware imports this file.)
+ * The parts of the flash chip that the meter owns, as data: the journal's, and where the board has room for them two areas for
+ * programs that come over the line. (Espruino dialect: the firmware imports this file.)
  */
 export interface FlashRegion {
   /** First byte, as Espruino's Flash module counts. */
@@ -17,6 +18,48 @@ export interface FlashRegion {
  * states it here; from 64 pages on the registers are kept every second instead of every ten.
  */
 export const JOURNAL_REGION: FlashRegion = { address: 0x310000, pageBytes: 4096, pageCount: 16, wordBytes: 4 };
+
+/** Which parts a build of Espruino leaves to us. */
+export interface FlashLayout {
+  /** How large Storage is, which begins at STORAGE_ADDRESS: by that a build is told from another. */
+  storageBytes: number;
+  journal: FlashRegion;
+  /** None, or two areas for programs, in the part of the chip that the interpreter can run from. */
+  images: FlashRegion[];
+}
+
+/** Storage's first byte, and its size in the stock build: 224 pages, to the end of the chip. */
+export const STORAGE_ADDRESS = 0x320000;
+const STOCK_STORAGE_BYTES = 0xe0000;
+/** What is left of it on a board that takes updates: 176 pages. */
+const UPDATE_STORAGE_BYTES = 0xb0000;
+
+/** The stock build of Espruino 2v29 for the ESP32. Its program is replaced over the console only. */
+export const STOCK_LAYOUT: FlashLayout = { storageBytes: STOCK_STORAGE_BYTES, journal: JOURNAL_REGION, images: [] };
+
+/**
+ * A build whose `boards/ESP32.py` says `'pages': 176` instead of 224 under `saved_code`, with the partition table as it is. Storage
+ * then ends at 0x3d0000; the partition `storage` still reaches to 0x400000, and the interpreter maps all of that partition into
+ * its address space: what lies in the last 48 pages belongs to nobody and can be run in place. (What lies outside of the
+ * partition, as the journal does, cannot: the port computes every mapped address from the partition's beginning.)
+ * Each area: one page that says what is in it, then up to 23 pages, 94,208 B. One program has at most IMAGE_MOST_BYTES.
+ */
+export const UPDATE_LAYOUT: FlashLayout = {
+  storageBytes: UPDATE_STORAGE_BYTES,
+  journal: JOURNAL_REGION,
+  images: [
+    { address: 0x3d0000, pageBytes: 4096, pageCount: 24, wordBytes: 4 },
+    { address: 0x3e8000, pageBytes: 4096, pageCount: 24, wordBytes: 4 },
+  ],
+};
+
+/** The layout of a build by the size of its Storage. */
+export function layoutOf(storageBytes: number): FlashLayout {
+  return storageBytes === UPDATE_STORAGE_BYTES ? UPDATE_LAYOUT : STOCK_LAYOUT;
+}
+
+/** A string in the interpreter has a length of 16 bits, also one that lies in flash. */
+export const IMAGE_MOST_BYTES = 65535;
 
 /** Erases that a page is good for (serial NOR flash on the usual modules: 100,000). */
 export const PAGE_ENDURANCE_ERASES = 100000;

@@ -11,3 +11,5 @@ export function buildFirmware(options?: {
   /** Another main file (tests), relative to the project or absolute. */
   entry?: string;
 }): Promise<Firmware>;
+/** The boot loader (firmware/update/loader.ts), wrapped in a function; kept likewise. */
+export function buildLoader(): Promise<Firmware>;

@@ -13,6 +13,11 @@ const STORAGE_BYTES = 896 * 1024;
 /** A file has to fit twice while it is replaced. */
 const LIMIT_BYTES = STORAGE_BYTES / 2;
 
+/** What an update may have at most: one string of the interpreter (hardware/flash.ts, IMAGE_MOST_BYTES). */
+const IMAGE_MOST_BYTES = 65_535;
+const LOADER_ENTRY = 'firmware/update/loader.ts';
+const LOADER_FILE = 'build/boot.js';
+
 /** Stands in firmware/main.ts where the bundle's own digest is to be; the digest is taken while this is still there. */
 const _DIGEST_MARK = '%FIRMWAREDIGEST%';
 
@@ -25,12 +30,20 @@ const built = new Map();
  */
 export function buildFirmware({ entry = 'firmware/main.ts' } = {}) {
   const input = resolve(root, entry);
-  const known = built.get(input) ?? build(input);
+  const known = built.get(input) ?? build(input, output);
   built.set(input, known);
   return known;
 }
 
-async function build(input) {
+/** The boot loader, wrapped in a function: its names and those of the program that it starts must not meet. */
+export function buildLoader() {
+  const input = resolve(root, LOADER_ENTRY);
+  const known = built.get(input) ?? build(input, { ...output, format: 'iife', file: LOADER_FILE });
+  built.set(input, known);
+  return known;
+}
+
+async function build(input, output) {
   const bundle = await rollup({
     input,
     plugins: plugins(),
@@ -59,8 +72,13 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     console.log(
       `${output.file}  ${bytes} bytes, ${((bytes / LIMIT_BYTES) * 100).toFixed(1)} % of what Storage takes  ${digest.slice(0, 16)}`,
     );
+    const loader = await buildLoader();
+    await writeFile(resolve(root, LOADER_FILE), loader.code);
+    console.log(`${LOADER_FILE}  ${Buffer.byteLength(loader.code)} bytes: the boot loader, for Storage's .bootcde`);
     console.log('variables at run time: npm run -s measure -- firmware');
     if (bytes > LIMIT_BYTES) throw new Error(`more than ${LIMIT_BYTES} bytes`);
+    if (bytes > IMAGE_MOST_BYTES)
+      throw new Error(`more than ${IMAGE_MOST_BYTES} bytes, which is what an update can carry`);
   } catch (error) {
     console.error(error.message);
     process.exitCode = 1;

@@ -4,9 +4,8 @@
  * anything.
  */
 export interface FlashConfig {
-  /** First byte of the region that is wired up; writing anywhere else is an error. */
-  address: number;
-  length: number;
+  /** The regions that are wired up, whole pages; writing anywhere else is an error. */
+  regions: { address: number; length: number }[];
   pageLength: number;
   /** How long the chip is busy erasing a page, ms. */
   eraseMs: number;
@@ -14,8 +13,10 @@ export interface FlashConfig {
 export interface FlashControls {
   /** What `require('Flash')` gives. */
   module: object;
-  /** The region, live. */
+  /** The regions, one behind the other, live. */
   image: Uint8Array;
+  /** A piece of it as the interpreter sees it where it is mapped, one character per byte. */
+  text(address: number, length: number): string;
   operations(): number;
   /** Power fails in the operation after `after` more, in the way `kind` says (PowerCut in virtual-board.ts). */
   arm(after: number, kind: string, words: number): void;
@@ -30,8 +31,10 @@ export function flashNatives(
   power: { need(): void; fail(): Error; wait(ms: number): void },
   random: () => number,
 ): FlashControls {
-  const { address: base, pageLength } = config;
-  const image = new Uint8Array(config.length);
+  const { regions, pageLength } = config;
+  let total = 0;
+  for (let i = 0; i < regions.length; i++) total += regions[i].length;
+  const image = new Uint8Array(total);
   image.fill(255);
   let operations = 0;
   let armedAfter = -1;
@@ -39,7 +42,26 @@ export function flashNatives(
   let armedWords = 0;
 
   const noise = () => Math.floor(random() * 256);
-  const inRegion = (address: number, length: number) => address >= base && address + length <= base + image.length;
+  /** Where in the image; −1 where it is in none of the regions. */
+  const locate = (address: number, length: number): number => {
+    let before = 0;
+    for (let i = 0; i < regions.length; i++) {
+      const region = regions[i];
+      if (address >= region.address && address + length <= region.address + region.length)
+        return before + address - region.address;
+      before += region.length;
+    }
+    return -1;
+  };
+  const located = (address: number, length: number): number => {
+    const at = locate(address, length);
+    if (at < 0) throw new Error(`no flash for this board at 0x${address.toString(16)}`);
+    return at;
+  };
+  const byteAt = (address: number): number => {
+    const at = locate(address, 1);
+    return at < 0 ? 255 : image[at];
+  };
   /** Counts an operation; true where power fails in it. */
   const fails = () => {
     power.need();
@@ -49,8 +71,7 @@ export function flashNatives(
 
   /** Whole words, in ascending order. */
   const writeWords = (bytes: Uint8Array, address: number) => {
-    if (!inRegion(address, bytes.length)) throw new Error(`no flash for this board at 0x${address.toString(16)}`);
-    const at = address - base;
+    const at = located(address, bytes.length);
     if (!fails()) {
       for (let i = 0; i < bytes.length; i++) image[at + i] &= bytes[i];
       return;
@@ -63,8 +84,7 @@ export function flashNatives(
   };
 
   const erase = (address: number) => {
-    if (!inRegion(address, 1)) throw new Error(`no flash for this board at 0x${address.toString(16)}`);
-    const start = address - base - ((address - base) % pageLength);
+    const start = located(address - (address % pageLength), pageLength);
     if (!fails()) {
       image.fill(255, start, start + pageLength);
       power.wait(config.eraseMs);
@@ -88,6 +108,12 @@ export function flashNatives(
 
   return {
     image,
+    text(address, length) {
+      const at = located(address, length);
+      let text = '';
+      for (let i = 0; i < length; i++) text += String.fromCharCode(image[at + i]);
+      return text;
+    },
     operations: () => operations,
     arm(after, kind, words) {
       armedAfter = after;
@@ -95,10 +121,7 @@ export function flashNatives(
       armedWords = words;
     },
     module: {
-      getPage: (address: number) =>
-        inRegion(address, 1)
-          ? { addr: address - ((address - base) % pageLength), length: pageLength }
-          : { addr: address - (address % 4096), length: 4096 },
+      getPage: (address: number) => ({ addr: address - (address % pageLength), length: pageLength }),
       /** As the port answers, which is wrong: one range lies inside Storage, one overlaps nvs. */
       getFree: () => [
         { addr: 0xe000, length: 0x2000 },
@@ -110,7 +133,8 @@ export function flashNatives(
         power.need();
         if (length <= 0) return undefined;
         const out = new Uint8Array(length);
-        for (let i = 0; i < length; i++) out[i] = inRegion(address + i, 1) ? image[address + i - base] : 255;
+        const at = locate(address, length);
+        for (let i = 0; i < length; i++) out[i] = at < 0 ? byteAt(address + i) : image[at + i];
         return out;
       },
       write(data: unknown, address: number) {
@@ -123,7 +147,7 @@ export function flashNatives(
         const mergeWord = (from: number, to: number) => {
           const start = (address + from) & ~3;
           const word = new Uint8Array(4);
-          for (let i = 0; i < 4; i++) word[i] = inRegion(start + i, 1) ? image[start + i - base] : 255;
+          for (let i = 0; i < 4; i++) word[i] = byteAt(start + i);
           for (let i = from; i < to; i++) word[address + i - start] = bytes[i];
           writeWords(word, start);
         };

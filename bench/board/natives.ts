@@ -15,8 +15,9 @@ import type { LanguageControls } from './natives-language.ts';
 /** Facts the host hands in, as JSON. */
 export interface NativesConfig {
   flash: FlashConfig;
-  /** Files of Storage, by name. */
+  /** Files of Storage, by name, and how large Storage is. */
   storage: Record<string, string>;
+  storageBytes: number;
   /** 32 bits: the ADC's noise, torn flash words, the hardware's random word, how serial bytes are chopped. */
   seed: number;
   /** Hex digits with dashes, as getSerial() gives them. */
@@ -40,8 +41,12 @@ export interface BoardControls {
   takeConsole(): string | undefined;
   /** What the firmware drives a pin to: 0 or 1. */
   level(pin: number): number;
-  /** False once power has failed. */
+  /** False once power has failed, or the chip restarts. */
   alive(): boolean;
+  /** Whether the chip restarts: E.reboot() was called, or nobody has kicked the watchdog. */
+  restarts(): boolean;
+  /** A program in flash that is to run now, in the global scope; undefined where none is. `advance` stops for it. */
+  takeProgram(): string | undefined;
   /** Power fails now. */
   cut(): void;
   flash: FlashControls;
@@ -61,6 +66,7 @@ export function boardNatives(
       random: () => number,
     ): FlashControls;
     languageNatives(onUnhandled: (reason: unknown) => void): LanguageControls;
+    cryptoNatives(): object;
   },
 ): BoardControls {
   const config = JSON.parse(configJson) as NativesConfig;
@@ -93,6 +99,15 @@ export function boardNatives(
     if (!powered) throw fail();
   };
 
+  // --- restarts: the power stays on, RAM is gone all the same
+  let restarting = false;
+  const restart = () => {
+    restarting = true;
+    return fail();
+  };
+  let watchdogMs = 0;
+  let kickedAtMs = 0;
+
   // --- time
   let nowMs = 0;
   let clockOffsetMs = 0;
@@ -107,14 +122,22 @@ export function boardNatives(
     dueMs: number;
     /** 0: once. */
     intervalMs: number;
-    callback: Callback;
+    /** A text is a program, run in the global scope. */
+    callback: Callback | string;
     args: unknown[];
   }
   const timers: Timer[] = [];
   let nextTimer = 1;
-  const addTimer = (callback: Callback, ms: number, repeat: boolean, args: unknown[]) => {
+  /** Texts that lie in flash: only those may be run. What firmware makes up never becomes code. */
+  const programs: string[] = [];
+  const fromFlash = (text: string) => {
+    if (programs.length < 100 && programs.indexOf(text) < 0) programs.push(text);
+    return text;
+  };
+  const addTimer = (callback: Callback | string, ms: number, repeat: boolean, args: unknown[]) => {
     need();
-    if (typeof callback !== 'function') throw new Error('Function or String not supplied!');
+    if (typeof callback !== 'function' && programs.indexOf(callback) < 0)
+      throw new Error('Function or String not supplied!');
     const delayMs = ms >= 1 ? +ms : 1; // the shortest there is
     timers.push({ id: nextTimer, dueMs: nowMs + delayMs, intervalMs: repeat ? delayMs : 0, callback, args });
     return nextTimer++;
@@ -171,8 +194,27 @@ export function boardNatives(
     return ((z << 16) + w) & 0x7fffffff;
   };
   Math.random = () => weakRandom() / 2147483648;
-  const E = world.E as { toString(d: unknown): string; hwRand(): number };
+  const E = world.E as {
+    toString(d: unknown): string;
+    hwRand(): number;
+    memoryArea(address: number, length: number): string;
+    reboot(): void;
+    enableWatchdog(seconds: number): void;
+    kickWatchdog(): void;
+  };
   E.hwRand = weakRandom;
+  E.memoryArea = (address, length) => fromFlash(flash.text(address, length));
+  E.reboot = () => {
+    need();
+    throw restart();
+  };
+  E.enableWatchdog = (seconds) => {
+    watchdogMs = seconds * 1000;
+    kickedAtMs = nowMs;
+  };
+  E.kickWatchdog = () => {
+    kickedAtMs = nowMs;
+  };
 
   // --- serial ports
   class Serial {
@@ -223,6 +265,7 @@ export function boardNatives(
   const Storage = {
     read(name: string, offset?: number, length?: number) {
       if (!hasOwn(files, name)) return undefined;
+      if (!offset && !length) return fromFlash(files[name]);
       return files[name].slice(offset || 0, length ? (offset || 0) + length : undefined);
     },
     readJSON(name: string, noExceptions?: boolean) {
@@ -235,12 +278,13 @@ export function boardNatives(
       }
     },
     list: () => Object.keys(files).sort(),
+    getStats: () => ({ totalBytes: config.storageBytes }),
   };
   const wait = (ms: number) => {
     nowMs += ms;
   };
   const flash = parts.flashNatives(config.flash, { need, fail, wait }, random);
-  const modules: Record<string, unknown> = { Flash: flash.module, Storage };
+  const modules: Record<string, unknown> = { Flash: flash.module, Storage, crypto: parts.cryptoNatives() };
   show('require', (name: string) => {
     if (!hasOwn(modules, name)) throw new Error(`Module ${name} not found`);
     return modules[name];
@@ -255,6 +299,7 @@ export function boardNatives(
   show('process', { version: '2v29', memory: () => ({ free: 8000, usage: 8383, total: 16383 }) });
 
   // --- the idle loop
+  let program: string | undefined;
   const { runJobs } = parts.languageNatives((reason) => uncaught(`Unhandled promise rejection: ${reason}`));
   const deliver = () => {
     for (let p = 0; p < portList.length; p++) {
@@ -281,9 +326,20 @@ export function boardNatives(
       for (let i = 0; i < timers.length; i++) {
         if (next === null || timers[i].dueMs < next.dueMs) next = timers[i];
       }
+      const untilMs = next === null || next.dueMs > toMs ? toMs : next.dueMs;
+      if (watchdogMs > 0 && untilMs > kickedAtMs + watchdogMs) {
+        if (nowMs < kickedAtMs + watchdogMs) nowMs = kickedAtMs + watchdogMs;
+        restart();
+        return;
+      }
       if (next === null || next.dueMs > toMs) return;
       if (nowMs < next.dueMs) nowMs = next.dueMs;
       const { callback, args } = next;
+      if (typeof callback === 'string') {
+        program = callback;
+        clear(next.id);
+        return;
+      }
       try {
         if (args.length === 0) callback();
         else callback(...args);
@@ -302,9 +358,15 @@ export function boardNatives(
       runJobs();
       deliver();
       runTimers(toMs);
-      if (nowMs < toMs) nowMs = toMs;
+      if (nowMs < toMs && powered && program === undefined) nowMs = toMs;
     },
     nowMs: () => nowMs,
+    restarts: () => restarting,
+    takeProgram() {
+      const taken = program;
+      program = undefined;
+      return taken;
+    },
     receive(port, bytes) {
       if (powered) ports[port].arrived += bytes;
     },

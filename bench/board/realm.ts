@@ -1,6 +1,7 @@
 import vm from 'node:vm';
 import { createAdcModel } from './adc-model.ts';
 import { type BoardControls, boardNatives, type NativesConfig } from './natives.ts';
+import { cryptoNatives } from './natives-crypto.ts';
 import { dspNatives } from './natives-dsp.ts';
 import { flashNatives } from './natives-flash.ts';
 import { languageNatives } from './natives-language.ts';
@@ -17,6 +18,7 @@ const natives = new vm.Script(
       createAdcModel: ${createAdcModel},
       flashNatives: ${flashNatives},
       languageNatives: ${languageNatives},
+      cryptoNatives: ${cryptoNatives},
     });
   })`,
   { filename: 'espruino-natives.js' },
@@ -29,7 +31,8 @@ export class Realm {
 
   constructor(config: NativesConfig) {
     // An ordinary global of a fresh context: no object of the host stands behind it, and names resolve at full speed.
-    // Strings never become code, so what is in the bundle's text is all that runs.
+    // Strings never become code, so what is in the bundle's text is all that runs; the boot loader's wish to run what lies in
+    // flash is heard by the host (takeProgram), which runs it as it has run the bundle.
     this.#context = vm.createContext(vm.constants.DONT_CONTEXTIFY, {
       codeGeneration: { strings: false, wasm: false },
     });

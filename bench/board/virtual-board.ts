@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import vm from 'node:vm';
-import { ERASE_TYPICAL_MS, JOURNAL_REGION } from '../../hardware/flash.ts';
+import { ERASE_TYPICAL_MS, type FlashLayout, STOCK_LAYOUT } from '../../hardware/flash.ts';
 import { PIN_CURRENT, PIN_VOLTAGE, UART_GATEWAY } from '../../hardware/pins.ts';
 import type { AdcChip, MainsWave } from './adc-model.ts';
 import { Realm } from './realm.ts';
@@ -23,7 +23,9 @@ export interface BoardOptions {
   seed: number;
   /** What is connected to the ADC; without it, it reads half of its range. */
   chip?: AdcChip;
-  /** The journal's region as an earlier board left it; erased where there is none. */
+  /** Which flash is ours; without it, the stock build's. */
+  layout?: FlashLayout;
+  /** The layout's regions, one behind the other, as an earlier board left them; erased where there is none. */
   flash?: Uint8Array;
   /** Files in Storage, such as `calibration`. */
   storage?: Record<string, string>;
@@ -33,7 +35,11 @@ export interface BoardOptions {
   driftPpm?: number;
 }
 
-const REGION_BYTES = JOURNAL_REGION.pageBytes * JOURNAL_REGION.pageCount;
+/** The regions of a layout, in the order in which `flash` holds them: journal, then areas for programs. */
+export const regionsOf = ({ journal, images }: FlashLayout): { address: number; length: number }[] =>
+  [journal, ...images].map(({ address, pageBytes, pageCount }) => ({ address, length: pageBytes * pageCount }));
+/** From reset to the first line of the boot code. */
+const BOOT_MS = 300;
 const setBytes = Uint8Array.prototype.set;
 const setFloats = Float64Array.prototype.set;
 
@@ -46,6 +52,7 @@ export class VirtualBoard {
   readonly output: string[] = [];
   readonly #options: BoardOptions;
   readonly #script: vm.Script;
+  readonly #regions: { address: number; length: number }[];
   #realm: Realm | null = null;
   #flash: Uint8Array;
   #starts = 0;
@@ -61,10 +68,12 @@ export class VirtualBoard {
     this.#script = scriptOf(options.bundle);
     this.#hostMs = options.startMs;
     this.#startedAtMs = options.startMs;
-    this.#flash = new Uint8Array(REGION_BYTES).fill(0xff);
+    this.#regions = regionsOf(options.layout ?? STOCK_LAYOUT);
+    const bytes = this.#regions.reduce((sum, { length }) => sum + length, 0);
+    this.#flash = new Uint8Array(bytes).fill(0xff);
     if (options.flash) {
-      if (options.flash.length !== REGION_BYTES)
-        throw new RangeError(`flash: ${options.flash.length} bytes instead of ${REGION_BYTES}`);
+      if (options.flash.length !== bytes)
+        throw new RangeError(`flash: ${options.flash.length} bytes instead of ${bytes}`);
       this.#flash.set(options.flash);
     }
   }
@@ -76,14 +85,15 @@ export class VirtualBoard {
     this.#startedAtMs = this.#hostMs;
     const seed = createHash('sha256').update(`board ${this.#options.seed} ${this.#starts}`).digest().readInt32LE();
     const number = createHash('sha256').update(`number ${this.#options.seed}`).digest('hex');
+    const layout = this.#options.layout ?? STOCK_LAYOUT;
     const realm = new Realm({
       flash: {
-        address: JOURNAL_REGION.address,
-        length: REGION_BYTES,
-        pageLength: JOURNAL_REGION.pageBytes,
+        regions: this.#regions,
+        pageLength: layout.journal.pageBytes,
         eraseMs: ERASE_TYPICAL_MS,
       },
       storage: this.#options.storage ?? {},
+      storageBytes: layout.storageBytes,
       seed,
       serialNumber: `${number.slice(0, 8)}-${number.slice(8, 12)}`,
       chip: this.#options.chip ?? null,
@@ -109,10 +119,31 @@ export class VirtualBoard {
   advanceTo(unixMs: number): void {
     if (unixMs < this.#hostMs) throw new RangeError(`the host's time went back from ${this.#hostMs} to ${unixMs}`);
     this.#hostMs = unixMs;
-    if (!this.#realm) return;
-    const elapsedMs = unixMs - this.#startedAtMs;
-    this.#realm.controls.advance(elapsedMs * (1 + (this.#options.driftPpm ?? 0) * 1e-6));
-    this.#afterRunning();
+    const rate = 1 + (this.#options.driftPpm ?? 0) * 1e-6;
+    while (this.#realm) {
+      const realm = this.#realm;
+      const { controls } = realm;
+      controls.advance((unixMs - this.#startedAtMs) * rate);
+      const program = controls.takeProgram();
+      if (program !== undefined) this.#runProgram(realm, program);
+      const restartsAtMs = controls.restarts() ? this.#startedAtMs + controls.nowMs() / rate + BOOT_MS : null;
+      this.#afterRunning();
+      if (restartsAtMs !== null) {
+        // what happens within BOOT_MS of the instant happens at it
+        this.#hostMs = Math.min(unixMs, restartsAtMs);
+        this.start();
+        this.#hostMs = unixMs;
+      } else if (program === undefined) return;
+    }
+  }
+
+  /** From flash, in the global scope; what its top level throws nobody catches. */
+  #runProgram(realm: Realm, program: string): void {
+    try {
+      realm.run(scriptOf(program));
+    } catch (e) {
+      if (realm.controls.alive()) this.output.push(`Uncaught ${(e as Error)?.stack ?? e}`);
+    }
   }
 
   /** What the sensors see from now on; the arrays are copied. */
@@ -152,7 +183,7 @@ export class VirtualBoard {
     this.#realm?.controls.flash.arm(cut.afterFlashOperations, cut.kind, cut.kind === 'nothing' ? 0 : cut.words);
   }
 
-  /** The journal's region as it is now (a copy). */
+  /** The layout's regions as they are now (a copy). */
   get flash(): Uint8Array {
     return Uint8Array.from(this.#realm ? this.#realm.controls.flash.image : this.#flash);
   }

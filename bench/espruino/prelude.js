@@ -15,6 +15,7 @@ var $ = {
   realTimeout: setTimeout,
   realMemory: process.memory,
   realStorage: require('Storage'),
+  restarts: false,
   say: (kind, text) => {
     print(`\x02${kind}${text}`);
   },
@@ -47,7 +48,8 @@ $.addTimer = (f, ms, repeat) => {
   $.timers.push({ id: $.nextTimer, due: $.nowMs + ms, every: repeat ? ms : 0, f: f });
   return $.nextTimer++;
 };
-global.setTimeout = (f, ms) => $.addTimer(f, ms, false);
+// The boot loader has a program's text run in the global scope: that only the real one can do, before `go`.
+global.setTimeout = (f, ms) => (typeof f === 'string' ? $.realTimeout(f, 1) : $.addTimer(f, ms, false));
 global.setInterval = (f, ms) => $.addTimer(f, ms, true);
 global.clearTimeout = global.clearInterval = (id) => {
   $.timers = $.timers.filter((t) => t.id !== id);
@@ -133,11 +135,25 @@ $.receive = (base64) => {
   }
 };
 
-// --- flash: an image in RAM, pages of 4 kB, whole words, bits only clear
+// --- flash: an image in RAM of all regions, one behind the other; pages of 4 kB, whole words, bits only clear
+$.locate = (address, length) => {
+  let before = 0;
+  for (let i = 0; i < $.regions.length; i++) {
+    const r = $.regions[i];
+    if (address >= r.address && address + length <= r.address + r.length) return before + address - r.address;
+    before += r.length;
+  }
+  return -1;
+};
 $.at = (address, length) => {
-  if (address < $.base || address + length > $.base + $.image.length)
-    throw new Error(`no flash for this board at ${address}`);
-  return address - $.base;
+  const at = $.locate(address, length);
+  if (at < 0) throw new Error(`no flash for this board at ${address}`);
+  return at;
+};
+E.memoryArea = (address, length) => E.toString(new Uint8Array($.image.buffer, $.at(address, length), length));
+E.reboot = () => {
+  $.restarts = true;
+  $.fail();
 };
 $.fails = () => {
   $.need();
@@ -218,6 +234,7 @@ Modules.addCached('Storage', () => {
     }
   };
   exports.list = () => Object.keys($.files);
+  exports.getStats = () => ({ totalBytes: $.storageBytes });
 });
 
 // --- the run: `setup` before the bundle, `go` after it (from a real timer, in case the bundle's top level throws)
@@ -248,6 +265,6 @@ $.go = (steps) => {
   $.flush(true);
   $.say('M', $.realMemory().usage);
   $.dumpFlash();
-  $.say('D', `${$.dead ? 1 : 0} ${$.operations}`);
+  $.say('D', `${$.restarts ? 2 : $.dead ? 1 : 0} ${$.operations}`);
   $.say('END', '');
 };

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
-import { ERASE_TYPICAL_MS, JOURNAL_REGION } from '../../hardware/flash.ts';
+import { ERASE_TYPICAL_MS, type FlashLayout, STOCK_LAYOUT } from '../../hardware/flash.ts';
 import { PIN_CURRENT, UART_GATEWAY, UART_MODEM } from '../../hardware/pins.ts';
 import { type AdcChip, createAdcModel, type MainsWave } from '../board/adc-model.ts';
-import type { PowerCut } from '../board/virtual-board.ts';
+import { type PowerCut, regionsOf } from '../board/virtual-board.ts';
 import { MARK, runEspruino } from './process.ts';
 
 const prelude = readFileSync(new URL('prelude.js', import.meta.url), 'latin1');
@@ -27,7 +27,9 @@ export interface EspruinoOptions {
   seed?: number;
   /** What is connected to the ADC, here without its noise and jitter; without it, codes stand at half of the range. */
   chip?: AdcChip;
-  /** The journal's region as an earlier run left it; erased where there is none. */
+  /** Which flash is ours; without it, the stock build's. */
+  layout?: FlashLayout;
+  /** The layout's regions, one behind the other, as an earlier run left them; erased where there is none. */
   flash?: Uint8Array;
   storage?: Record<string, string>;
   /** Armed from the first operation of the start on. */
@@ -46,13 +48,14 @@ export interface EspruinoRun {
   pins: { pin: number; high: boolean; atMs: number }[];
   /** Did power fail? Then the steps after it were not taken. */
   cut: boolean;
+  /** Did the firmware start the board anew? The steps after it were not taken either. */
+  restarts: boolean;
   /** Console, and exceptions nobody caught. */
   output: string[];
   /** The interpreter's variables in use after the last step, the prelude's own among them. */
   variables: number;
 }
 
-const REGION_BYTES = JOURNAL_REGION.pageBytes * JOURNAL_REGION.pageCount;
 const BUNDLE_FILE = 'firmware.js';
 /** Points of the wave that the interpreter steps through. */
 const POINTS = 1000;
@@ -67,10 +70,11 @@ export async function runOnEspruino(options: EspruinoOptions): Promise<EspruinoR
   });
   const run: EspruinoRun = {
     serial: [],
-    flash: new Uint8Array(REGION_BYTES).fill(0xff),
+    flash: new Uint8Array(bytesOf(options.layout ?? STOCK_LAYOUT)).fill(0xff),
     flashOperations: 0,
     pins: [],
     cut: false,
+    restarts: false,
     output: [],
     variables: 0,
   };
@@ -106,6 +110,7 @@ export async function runOnEspruino(options: EspruinoOptions): Promise<EspruinoR
       }
       case 'D':
         run.cut = text.startsWith('1');
+        run.restarts = text.startsWith('2');
         run.flashOperations = Number(text.split(' ')[1]);
         ended = true;
         break;
@@ -118,19 +123,23 @@ export async function runOnEspruino(options: EspruinoOptions): Promise<EspruinoR
   }
   if (!ended) throw new Error(`espruino stopped before the last step: ${run.output.join(' | ')}`);
   // an exception that says so, and the interpreter's second line about it
-  if (run.cut) run.output = run.output.filter((line) => !/^Uncaught (power failed|undefined)/.test(line));
+  if (run.cut || run.restarts)
+    run.output = run.output.filter((line) => !/^Uncaught (power failed|undefined)/.test(line));
   if (written.length) run.serial.push(Buffer.concat(written));
   return run;
 }
 
 /** Prelude, facts, steps; and the bundle from a file of its own, as it is. */
 function programOf(options: EspruinoOptions): string {
-  const { steps, seed = 1, flash, storage = {}, cutAtStart } = options;
+  const { steps, seed = 1, layout = STOCK_LAYOUT, flash, storage = {}, cutAtStart } = options;
+  const flashLength = bytesOf(layout);
+  const { pageBytes } = layout.journal;
   const facts = {
     pinCurrent: PIN_CURRENT,
-    base: JOURNAL_REGION.address,
-    pageLength: JOURNAL_REGION.pageBytes,
-    flashLength: REGION_BYTES,
+    regions: regionsOf(layout),
+    pageLength: pageBytes,
+    flashLength,
+    storageBytes: layout.storageBytes,
     eraseMs: ERASE_TYPICAL_MS,
     sampleMs: SAMPLE_MS,
     files: storage,
@@ -140,8 +149,8 @@ function programOf(options: EspruinoOptions): string {
   };
   const pages = [];
   if (flash) {
-    for (let at = 0; at < REGION_BYTES; at += JOURNAL_REGION.pageBytes) {
-      const page = flash.subarray(at, at + JOURNAL_REGION.pageBytes);
+    for (let at = 0; at < flashLength; at += pageBytes) {
+      const page = flash.subarray(at, at + pageBytes);
       if (page.some((byte) => byte !== 0xff)) pages.push(`$.page(${at},"${Buffer.from(page).toString('base64')}");`);
     }
   }
@@ -166,11 +175,13 @@ function programOf(options: EspruinoOptions): string {
     options.codeIn === 'flash'
       ? `$.realStorage.write("fw",require("fs").readFileSync("${BUNDLE_FILE}"));$.realTimeout($.realStorage.read("fw"),1);`
       : `$.realTimeout(require("fs").readFileSync("${BUNDLE_FILE}"),1);`,
-    // a round of the idle loop later, in which it tells what nobody caught
-    '$.realTimeout(function(){$.realTimeout(function(){$.go($.steps)},1)},1);',
+    // rounds of the idle loop later, in which a boot loader's program runs, and it tells what nobody caught
+    '$.realTimeout(function(){$.realTimeout(function(){$.realTimeout(function(){$.go($.steps)},1)},1)},1);',
     '',
   ].join('\n');
 }
+
+const bytesOf = (layout: FlashLayout) => regionsOf(layout).reduce((sum, { length }) => sum + length, 0);
 
 const armOf = (cut: PowerCut & { afterFlashOperations: number }) => ({
   after: cut.afterFlashOperations,

@@ -28,6 +28,10 @@ interface Espruino {
   /** Restarts the chip unless kicked within so many seconds (or, with true, unless the idle loop is reached). */
   enableWatchdog(seconds: number, kickedByIdle?: boolean): void;
   kickWatchdog(): void;
+  /** The flash from there on as a string that takes no memory: only inside the partition `storage`, where the chip maps it. */
+  memoryArea(address: number, length: number): string;
+  /** As if the reset pin had been pulled. Does not come back. */
+  reboot(): void;
   // hwRand: the same fixed-seed generator as Math.random on this port; the gate refuses it.
 }
 declare var E: Espruino;
@@ -61,7 +65,8 @@ declare function getTime(): number;
 declare function setTime(unixSeconds: number): void;
 /** The chip's number: hex digits of its MAC address, with dashes. */
 declare function getSerial(): string;
-declare function setTimeout(f: () => void, ms: number): number;
+/** A program's text is run in the global scope: for the boot loader, and only what lies in flash. */
+declare function setTimeout(f: (() => void) | string, ms: number): number;
 declare function setInterval(f: () => void, ms: number): number;
 declare function clearTimeout(timer: number): void;
 declare function clearInterval(timer: number): void;
@@ -87,6 +92,7 @@ interface StorageModule {
   read(name: string, offset?: number, length?: number): string | undefined;
   readJSON(name: string, noExceptions?: boolean): any;
   list(): string[];
+  getStats(): { totalBytes: number };
 }
 interface CryptoModule {
   SHA1(data: Bytes): ArrayBuffer;
@@ -95,6 +101,17 @@ interface CryptoModule {
   SHA384(data: Bytes): ArrayBuffer;
   SHA512(data: Bytes): ArrayBuffer;
 }
+/** The program that the boot loader has started (firmware/update/loader.ts). */
+interface BootedImage {
+  /** Index of its area; −1: the file in Storage. */
+  area: number;
+  version: number;
+  length: number;
+  trial: boolean;
+}
+/** `object &` keeps this name, which is ours, off the list of what Espruino has; absent where no boot loader runs. */
+declare var global: object & { bootedImage?: BootedImage };
+
 declare function require(module: 'Flash'): FlashModule;
 declare function require(module: 'Storage'): StorageModule;
 declare function require(module: 'crypto'): CryptoModule;

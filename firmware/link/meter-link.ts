@@ -9,11 +9,22 @@
 import { decodeMessage, encodeMessage, isLinkError } from '../../protocol/wire/link-codec.ts';
 import type { FrameNatives } from '../../protocol/wire/link-frame.ts';
 import { encodeFrame, FrameReader } from '../../protocol/wire/link-frame.ts';
-import type { Clamp, GatewayCommand, Live, MeterMessage, RelayState } from '../../protocol/wire/link-messages.ts';
+import type {
+  Clamp,
+  GatewayCommand,
+  ImageCommand,
+  Live,
+  MeterMessage,
+  RelayState,
+} from '../../protocol/wire/link-messages.ts';
 import {
   LINK_ACK,
   LINK_CHECK_CLAMP,
   LINK_HELLO,
+  LINK_IMAGE_BEGIN,
+  LINK_IMAGE_DATA,
+  LINK_IMAGE_END,
+  LINK_MEASURE,
   LINK_READ,
   LINK_REFUSED,
   LINK_RELAY,
@@ -22,6 +33,7 @@ import {
   REFUSED_NO_CLOCK,
   REFUSED_NOT_KEPT,
 } from '../../protocol/wire/link-messages.ts';
+import type { ImageReceiver } from '../update/image-receiver.ts';
 import type { Journal } from '../wallet/journal.ts';
 import { FIRST_RETRY_MS, LAST_RETRY_MS, RecordSender } from './record-sender.ts';
 
@@ -50,6 +62,8 @@ export class MeterLink {
   journal: Journal;
   identity: MeterIdentity;
   handlers: CommandHandlers;
+  /** Takes new programs and says which one runs; null where no boot loader started this one. */
+  images: ImageReceiver | null = null;
   reader: FrameReader;
   sender: RecordSender;
   /** Whether the gateway has answered a HELLO with the time. */
@@ -91,6 +105,12 @@ export class MeterLink {
     this.sendRecords(uptimeMs);
   }
 
+  /** Once a second, after the window: what takes its time, and may erase a page of flash. */
+  afterWindow(uptimeMs: number, mayErase: boolean): void {
+    if (!this.images) return;
+    for (const message of this.images.tick(uptimeMs, this.greeted, mayErase)) this.send(message);
+  }
+
   /** Bytes from the gateway, in pieces of any size. */
   receive(piece: string, uptimeMs: number): void {
     for (const body of this.reader.push(piece)) {
@@ -122,7 +142,18 @@ export class MeterLink {
     } else if (command.type === LINK_RELAY) {
       const state = this.handlers.setRelay(command.state > 0, command.untilMs, uptimeMs);
       this.send(state || { type: LINK_REFUSED, command: LINK_RELAY, reason: REFUSED_NO_CLOCK });
+    } else {
+      this.obeyImageCommand(command);
     }
+  }
+
+  obeyImageCommand(command: ImageCommand): void {
+    const images = this.images;
+    if (!images) this.send({ type: LINK_REFUSED, command: command.type, reason: REFUSED_NOT_KEPT });
+    else if (command.type === LINK_IMAGE_BEGIN) this.send(images.begin(command));
+    else if (command.type === LINK_IMAGE_DATA) this.send(images.data(command));
+    else if (command.type === LINK_IMAGE_END) this.send(images.end());
+    else if (command.type === LINK_MEASURE) images.measure(command);
   }
 
   sendRecords(uptimeMs: number): void {
