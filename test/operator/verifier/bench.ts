@@ -1,0 +1,16 @@
+/** A verifier on paper in a folder of its own, gone after the test. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { ExecutionContext } from 'ava';
+import { Workbench, type WorkbenchOptions } from '../../../bench/attestation/workbench.ts';
+
+export async function workbench(t: ExecutionContext, options: Partial<WorkbenchOptions> = {}): Promise<Workbench> {
+  const directory = await mkdtemp(join(tmpdir(), 'quietmeter-verifier-'));
+  const bench = await Workbench.open({ directory, ...options });
+  t.teardown(async () => {
+    bench.close();
+    await rm(directory, { recursive: true, force: true });
+  });
+  return bench;
+}
