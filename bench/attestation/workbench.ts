@@ -47,9 +47,23 @@ export const RELEASES: readonly PaperRelease[] = [1, 2].map((version) => ({
 
 export interface WorkbenchOptions {
   directory: string;
+  /** Makers and third party, where several workbenches share them: RSA keys take their time. */
+  founders?: Founders;
+  /** Certificates of other makers that are pinned beside, PEM. */
+  roots?: readonly string[];
+  intermediates?: readonly string[];
   nowMs?: number;
   verifier?: Partial<VerifierOptions>;
   acceptAnything?: { gateway: boolean; meter: boolean };
+}
+
+export interface Founders {
+  maker: PaperMaker;
+  thirdParty: PaperThirdParty;
+}
+export async function foundAt(nowMs: number): Promise<Founders> {
+  const [maker, thirdParty] = await Promise.all([PaperMaker.found(nowMs), PaperThirdParty.found(nowMs)]);
+  return { maker, thirdParty };
 }
 
 export class Workbench {
@@ -65,12 +79,15 @@ export class Workbench {
   readonly resultKey: Uint8Array;
   nowMs: number;
 
-  private constructor(maker: PaperMaker, thirdParty: PaperThirdParty, options: WorkbenchOptions) {
+  private constructor({ maker, thirdParty }: Founders, options: WorkbenchOptions) {
     this.maker = maker;
     this.thirdParty = thirdParty;
     this.nowMs = options.nowMs ?? START_MS;
     this.trust = {
-      endorsement: new EkRoots({ roots: [maker.root], intermediates: [maker.intermediate] }),
+      endorsement: new EkRoots({
+        roots: [maker.root, ...(options.roots ?? [])],
+        intermediates: [maker.intermediate, ...(options.intermediates ?? [])],
+      }),
       holders: new HolderCheck(thirdParty.certificate),
     };
     const { privateKey, publicKey } = generateKeyPairSync('ed25519');
@@ -108,9 +125,7 @@ export class Workbench {
 
   /** With release 1 out. */
   static async open(options: WorkbenchOptions): Promise<Workbench> {
-    const nowMs = options.nowMs ?? START_MS;
-    const [maker, thirdParty] = await Promise.all([PaperMaker.found(nowMs), PaperThirdParty.found(nowMs)]);
-    const bench = new Workbench(maker, thirdParty, options);
+    const bench = new Workbench(options.founders ?? (await foundAt(options.nowMs ?? START_MS)), options);
     if (bench.store.manifests().length === 0) bench.release(1);
     return bench;
   }
