@@ -3,6 +3,7 @@
  * operator/broker/mosquitto/.
  */
 import { parsePricesTopic } from '../../protocol/billing/topics.ts';
+import { parseControlTopic } from '../../protocol/control/topics.ts';
 import { ADDRESS_PATTERN, parseAnswerTopic, parseSubmitTopic, TOPICS } from '../../protocol/readings/topics.ts';
 
 /** A gateway is nobody in particular; the others have shown a certificate of the grid's CA with that common name. */
@@ -35,6 +36,10 @@ export interface Publication {
   retain: boolean;
 }
 
+/** What the provider says to everybody. */
+const isAnnouncement = (topic: string): boolean =>
+  parsePricesTopic(topic) !== undefined || parseControlTopic(topic) !== undefined;
+
 export function mayPublish(role: Role, clientId: string, { topic, qos, retain }: Publication): boolean {
   if (retain || qos > 1) return false;
   switch (role) {
@@ -43,14 +48,14 @@ export function mayPublish(role: Role, clientId: string, { topic, qos, retain }:
     case 'collector':
       return topic === TOPICS.listening || topic === TOPICS.batches || parseAnswerTopic(topic) !== undefined;
     case 'provider':
-      return topic === TOPICS.batchAnswers || parsePricesTopic(topic) !== undefined;
+      return topic === TOPICS.batchAnswers || isAnnouncement(topic);
   }
 }
 
 export function maySubscribe(role: Role, clientId: string, topic: string): boolean {
   switch (role) {
     case 'gateway':
-      return topic === TOPICS.listening || topic === TOPICS.answer(clientId) || parsePricesTopic(topic) !== undefined;
+      return topic === TOPICS.listening || topic === TOPICS.answer(clientId) || isAnnouncement(topic);
     case 'collector':
       return topic === TOPICS.everySubmit || topic === TOPICS.batchAnswers;
     case 'provider':

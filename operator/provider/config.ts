@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { brokerAccess, clockKind, count } from '../shared/config.ts';
 import { billingConfig } from './billing.ts';
+import { controlConfig } from './control.ts';
 
 export const providerConfig = v.strictObject({
   stateDir: v.string(),
@@ -15,6 +16,8 @@ export const providerConfig = v.strictObject({
   mostWhPerSlot: v.optional(count, 15_000),
   /** Prices and bills; absent: none. */
   billing: v.optional(billingConfig),
+  /** Messages to appliances; absent: none. */
+  control: v.optional(controlConfig),
   clock: clockKind,
 });
 export type ProviderConfig = v.InferOutput<typeof providerConfig>;

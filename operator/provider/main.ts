@@ -8,6 +8,7 @@ import { connectToBroker } from '../shared/mqtt.ts';
 import { runParty, startParty } from '../shared/party.ts';
 import { startBilling } from './billing.ts';
 import { providerConfig } from './config.ts';
+import { startControl } from './control.ts';
 import { Provider } from './steps.ts';
 import { ProviderStore } from './store.ts';
 
@@ -26,12 +27,17 @@ await startParty('provider', async (configFile) => {
     config.billing &&
     (await startBilling(config.billing, config.stateDir, (topic, bytes) => connection.publish(topic, bytes)));
 
+  const control =
+    config.control &&
+    (await startControl(config.control, config.stateDir, (topic, bytes) => connection.publish(topic, bytes)));
+
   const connection = connectToBroker(config.broker, {
     role: 'provider',
     subscribe: [TOPICS.batches],
     onConnected: () => {
       connection.publish(TOPICS.batchAnswers, provider.greeting());
       billing?.connected();
+      control?.connected();
     },
     // the next batch waits until this one is on disk: their order is checked
     onMessage: async (_topic, payload) => {
@@ -50,7 +56,10 @@ await startParty('provider', async (configFile) => {
     {
       name: 'provider',
       // batches are worked on when they arrive, whatever the time
-      advance: (nowMs) => billing?.advance(nowMs),
+      advance: (nowMs) => {
+        billing?.advance(nowMs);
+        control?.advance(nowMs);
+      },
       delivered: async () => {},
       pending: () => 0,
       questions: {
@@ -58,11 +67,13 @@ await startParty('provider', async (configFile) => {
         areaSums: () => store.areaSums(),
         bills: () => billing?.bills() ?? [],
         prices: () => billing?.prices() ?? [],
+        control: () => control?.sent() ?? [],
         health: () => ({ connected: connection.connected, ...provider.counters.read() }),
       },
       close: async () => {
         await connection.close();
         await billing?.close();
+        await control?.close();
         store.close();
       },
     },

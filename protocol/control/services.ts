@@ -12,6 +12,8 @@ import { bytes } from '../services/call.ts';
 import { CONTROL_COMMANDS, CONTROL_ID_BYTES, DEVICE_CLASS_PATTERN, LIMIT_MOST_W } from './message.ts';
 
 export const CONTROL_BYTES_MOST = 200;
+/** In one answer, whose bytes grow by a third as text: the newest ones. */
+export const CONTROL_MESSAGES_MOST = 200;
 
 const area = v.pipe(v.string('is missing'), v.regex(AREA_PATTERN, 'is no area'));
 const timeMs = v.pipe(
@@ -24,12 +26,17 @@ export const controlMessagesCall = {
   path: '/control/messages',
   body: v.strictObject({ area }),
   answer: v.object({
-    messages: v.pipe(v.array(bytes(1, CONTROL_BYTES_MOST)), v.maxLength(200, 'are more than 200')),
+    messages: v.pipe(
+      v.array(bytes(1, CONTROL_BYTES_MOST)),
+      v.maxLength(CONTROL_MESSAGES_MOST, `are more than ${CONTROL_MESSAGES_MOST}`),
+    ),
   }),
 };
 
 /** What the console's form says. */
 export const CONTROL_ORDER = v.strictObject({
+  /** Drawn by whoever orders, so that an order that is sent again is one order; without it every order is a new one. */
+  id: v.optional(bytes(CONTROL_ID_BYTES)),
   area,
   deviceClass: v.pipe(v.string('is missing'), v.regex(DEVICE_CLASS_PATTERN, 'is no class of devices')),
   command: v.picklist(CONTROL_COMMANDS, `is none of ${CONTROL_COMMANDS.join(', ')}`),

@@ -5,6 +5,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
+import { controlTopic } from '../../protocol/control/topics.ts';
 import { TOPICS } from '../../protocol/readings/topics.ts';
 import { AREA, afterSlot, closed, START_MS, START_SLOT, startGrid, type TestGrid } from './grid.ts';
 
@@ -98,12 +99,20 @@ run(
 
     // the access lists say what the embedded broker's table says
     const [one, two] = gateways;
-    for (const topic of [TOPICS.answer(two.address), TOPICS.everySubmit, TOPICS.batches, '#', '$SYS/#']) {
+    for (const topic of [
+      TOPICS.answer(two.address),
+      TOPICS.everySubmit,
+      TOPICS.batches,
+      controlTopic(AREA),
+      '#',
+      '$SYS/#',
+    ]) {
       const heard: string[] = [];
       one.onMessage((at) => heard.push(at));
       await one.subscribe(topic);
       two.publish(TOPICS.answer(two.address), new Uint8Array(3));
       two.publish(TOPICS.submit(AREA, one.address), new Uint8Array(3));
+      two.publish(controlTopic(AREA), new Uint8Array(3));
       const bytes = await grid.households[0].submission(
         { slot: START_SLOT + slots, importWh: 0, exportWh: 0 },
         grid.side.providerPublicKey,
