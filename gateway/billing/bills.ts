@@ -21,7 +21,7 @@ import type { RequestSigner } from '../../protocol/identity/signed-request.ts';
 import { ServiceError } from '../../protocol/services/call.ts';
 import type { Clock } from '../../protocol/time/clock.ts';
 import { monthFirstSlot, monthOf } from '../../protocol/time/months.ts';
-import { slotStartMs } from '../../protocol/time/slots.ts';
+import { slotOf, slotStartMs } from '../../protocol/time/slots.ts';
 import { callService, type ServiceAddress } from '../services/client.ts';
 import type { GatewayStore, StoreCompanion } from '../store.ts';
 import type { HouseholdLog } from './household-log.ts';
@@ -70,6 +70,8 @@ export class Bills implements StoreCompanion {
   #closed = false;
   /** By month: what keeps a bill that is due. */
   readonly #waitsFor = new Map<number, string>();
+  /** What the house held when a bill could not be made of it: there is no use in trying again before that has changed. */
+  #lacking = '';
 
   constructor(options: BillsOptions) {
     this.#options = options;
@@ -83,7 +85,7 @@ export class Bills implements StoreCompanion {
   /** To be called when protocol time has moved: settles months that are over, sends what is not acknowledged. */
   tick(store: GatewayStore): void {
     if (this.#work || this.#closed || performance.now() < this.#notBefore) return;
-    const due = this.#dueMonths(store);
+    const due = this.#holdings(store) === this.#lacking ? [] : this.#dueMonths(store);
     if (due.length === 0 && this.#unacknowledged().length === 0) return;
     this.#work = this.#settleAndSend(store, due).finally(() => {
       this.#work = null;
@@ -140,12 +142,18 @@ export class Bills implements StoreCompanion {
 
   async #settleAndSend(store: GatewayStore, due: number[]): Promise<void> {
     let failed = false;
+    let lacking = '';
     for (const month of due) {
-      const why = await this.#settle(store, month).catch((error: Error) => `the security chip: ${error.message}`);
+      const holdings = this.#holdings(store);
+      const why = await this.#settle(store, month).catch((error: Error) => {
+        failed = true;
+        return `the security chip: ${error.message}`;
+      });
       if (this.#closed) return;
-      failed ||= why !== null;
+      if (why !== null && !failed) lacking = holdings;
       this.#waits(month, why);
     }
+    if (due.length > 0) this.#lacking = lacking;
     for (const bill of this.#unacknowledged()) {
       if (this.#closed) return;
       const why = await this.#send(bill).catch((error: Error) => error.message);
@@ -157,6 +165,18 @@ export class Bills implements StoreCompanion {
       this.#notBefore = performance.now() + Math.min(AGAIN_FIRST_MS * 2 ** (this.#failures - 1), AGAIN_MOST_MS);
   }
 
+  #holdings(store: GatewayStore): string {
+    const { book, log, clock } = this.#options;
+    return [
+      slotOf(clock.nowMs()),
+      store.measuredRange()?.last,
+      book.held?.number,
+      log.state.ok,
+      log.state.reason,
+      this.#unacknowledged().length,
+    ].join();
+  }
+
   /** Makes the month's bill. @returns what it waits for, or null where it is on the disk */
   async #settle(store: GatewayStore, month: number): Promise<string | null> {
     const { log, book, identifier } = this.#options;
@@ -165,11 +185,11 @@ export class Bills implements StoreCompanion {
     const measured = store.quarterHours(monthFirstSlot(month), end);
     const last = measured.at(-1);
     if (last === undefined) return 'a quarter hour that was measured in it';
+    const { feeMilliCent, unpriced } = this.compute(store, month);
+    if (unpriced > 0) return `the prices of ${unpriced} quarter hours`;
     if (!log.verify()) return log.state.reason ?? 'the log, which is being checked';
     const head = log.codeOf(last.slot);
     if (head === null) return 'the log, whose last entries are not chained yet';
-    const { feeMilliCent, unpriced } = this.compute(store, month);
-    if (unpriced > 0) return `the prices of ${unpriced} quarter hours`;
     const signer = await identifier();
     if (signer === null) return 'the initialisation of this household';
     const { name: tariff, currency } = book.tariff!;

@@ -42,7 +42,7 @@ export interface LogKeySource {
  * falls, not even where the place is removed and made anew.
  */
 export interface AnchorPlace {
-  /** `generation` is the count; `anchor` null where there is none. @throws Error while the place cannot be reached */
+  /** `generation` is the count, from wherever it began; `anchor` null where there is none. @throws Error while the place cannot be reached */
   read(): Promise<{ generation: number; anchor: Uint8Array | null }>;
   /** Keeps `anchor`, then counts up to `generation`, which is one more than `read` said. Both are durable when it returns. */
   write(generation: number, anchor: Uint8Array): Promise<void>;
@@ -223,8 +223,7 @@ export class HouseholdLog implements StoreCompanion {
     { generation, anchor: bytes }: { generation: number; anchor: Uint8Array | null },
   ): Anchor | null {
     if (bytes === null) {
-      if (generation === 0 && this.#database.prepare('SELECT 1 FROM log WHERE code IS NOT NULL').get() === undefined)
-        return null;
+      if (this.#database.prepare('SELECT 1 FROM log WHERE code IS NOT NULL').get() === undefined) return null;
       throw new LogFault('replaced', 1, 'cannot be judged: the anchor in the security chip was removed');
     }
     let anchor: Anchor | null = null;
