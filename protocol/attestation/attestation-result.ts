@@ -179,6 +179,11 @@ export function verifyResult(
   };
 }
 
+/** The reasons in a result of one's own, whose signature need not be checked. @throws AttestationResultError */
+export function readReasons(jwt: string): { refusals: Reason[]; warnings: Reason[] } {
+  return readClaims(jwt.split('.')[1] ?? '').quietmeter;
+}
+
 function readClaims(payload: string): v.InferOutput<typeof claimsSchema> {
   let value: unknown;
   try {
