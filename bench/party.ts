@@ -111,13 +111,13 @@ export class Party {
     return this.#settled?.toMs === toMs;
   }
 
-  ask(question: string): Promise<unknown> {
+  ask(question: string, argument?: unknown): Promise<unknown> {
     const child = this.#child;
     if (!child) return Promise.reject(new PartyGone(this.name, ''));
     const id = this.#nextQuestion++;
     return new Promise((resolve, reject) => {
       this.#answers.set(id, { resolve, reject });
-      child.send({ type: 'ask', id, question }, () => {});
+      child.send({ type: 'ask', id, question, argument }, () => {});
     });
   }
 

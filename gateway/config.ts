@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import * as v from 'valibot';
 import { HPKE_PUBLIC_KEY_BYTES } from '../protocol/crypto/hpke.ts';
+import { PUBLIC_KEY_BYTES } from '../protocol/crypto/p256.ts';
 import { AREA_PATTERN } from '../protocol/readings/area.ts';
 
 export class ConfigError extends Error {
@@ -27,6 +28,12 @@ const port = (lowest: number) =>
     v.minValue(lowest, `is less than ${lowest}`),
     v.maxValue(65535, 'is more than 65535'),
   );
+const hexadecimal = (bytes: number) =>
+  v.pipe(
+    v.string(),
+    v.regex(new RegExp(`^[0-9a-f]{${2 * bytes}}$`), `is not ${2 * bytes} lower-case hexadecimal digits`),
+  );
+const httpsUrl = v.pipe(v.string(), v.regex(/^https:\/\/[^/\s]+$/, 'is not of the form https://host:port'));
 const METER_LINK = /^(conductor|serial:.+|tcp:[^\s/]+:\d{1,5})$/;
 
 const schema = v.strictObject({
@@ -48,12 +55,21 @@ const schema = v.strictObject({
     caFile: path,
   }),
   /** X25519. */
-  providerPublicKey: v.pipe(
-    v.string(),
-    v.regex(
-      new RegExp(`^[0-9a-f]{${2 * HPKE_PUBLIC_KEY_BYTES}}$`),
-      `is not ${2 * HPKE_PUBLIC_KEY_BYTES} lower-case hexadecimal digits`,
-    ),
+  providerPublicKey: hexadecimal(HPKE_PUBLIC_KEY_BYTES),
+  /** Where the household's names come from; absent: a pseudonym that is registered by hand. */
+  identity: v.optional(
+    v.strictObject({
+      /** The trusted third party. */
+      url: httpsUrl,
+      /** The authority of its server's certificate, PEM. */
+      caFile: path,
+      /** X25519: initialisation is sealed to it. */
+      publicKey: hexadecimal(HPKE_PUBLIC_KEY_BYTES),
+      /** P-256, compressed: signs pseudonym certificates. */
+      issuingKey: hexadecimal(PUBLIC_KEY_BYTES),
+      /** Its X.509 authority for the household's certificates, PEM. */
+      authorityFile: path,
+    }),
   ),
   /** The customer's page; null: none. Port 0 takes any free one. */
   web: v.nullable(v.strictObject({ port: port(0), host: name })),
@@ -83,5 +99,10 @@ export function loadConfig(file: string): GatewayConfig {
     ...config,
     dataDir: resolve(base, config.dataDir),
     broker: { ...config.broker, caFile: resolve(base, config.broker.caFile) },
+    identity: config.identity && {
+      ...config.identity,
+      caFile: resolve(base, config.identity.caFile),
+      authorityFile: resolve(base, config.identity.authorityFile),
+    },
   };
 }

@@ -3,6 +3,7 @@
  * clock or a conductor) stands in main.ts.
  */
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Clock } from '../protocol/time/clock.ts';
 import type { GatewayConfig } from './config.ts';
 import { Household } from './household.ts';
@@ -26,7 +27,7 @@ export class Gateway {
   constructor(config: GatewayConfig, clock: Clock, log: (line: string) => void) {
     this.config = config;
     this.store = new GatewayStore(config.dataDir);
-    this.identity = new IdentityKeeper(config.tcti, config.dataDir);
+    this.identity = new IdentityKeeper(config.tcti, config.dataDir, identityOptions(config, clock, log));
     this.uplink = new Uplink({
       store: this.store,
       clock,
@@ -70,13 +71,21 @@ export class Gateway {
     return { url, firstPassword, authorityFingerprint };
   }
 
+  /** Looks what is due: called whenever time has moved. */
+  tick(): void {
+    this.link.tick();
+    this.identity.household?.tick();
+  }
+
   /** How many things still have to reach the grid: reports, and records that are known to be in the meter only. */
   get pending(): number {
     return this.uplink.pending + this.link.missingRecords;
   }
 
-  /** What a conductor may ask. */
-  answer(question: string): unknown {
+  /** What a conductor may ask. `initialise` is what the customer types on the page, played by the bench. */
+  answer(question: string, argument?: unknown): unknown {
+    if (question === 'initialise') return this.identity.household?.initialise(argument) ?? null;
+    if (question === 'identity') return this.identity.household?.state ?? null;
     if (question === 'totals') return this.#totals();
     if (question === 'quarterHours') return this.#quarterHours();
     if (question === 'reports') return this.household.reports(0, Number.MAX_SAFE_INTEGER);
@@ -108,4 +117,16 @@ export class Gateway {
   #quarterHours(): object[] {
     return this.household.quarterHours(0, Number.MAX_SAFE_INTEGER);
   }
+}
+
+function identityOptions({ identity, dataDir }: GatewayConfig, clock: Clock, log: (line: string) => void) {
+  if (!identity) return null;
+  const thirdParty = {
+    url: identity.url,
+    ca: readFileSync(identity.caFile, 'utf8'),
+    publicKey: Buffer.from(identity.publicKey, 'hex'),
+    issuingKey: Buffer.from(identity.issuingKey, 'hex'),
+    authority: readFileSync(identity.authorityFile, 'utf8'),
+  };
+  return { file: join(dataDir, 'identity.db'), clock, thirdParty, log };
 }

@@ -2,7 +2,7 @@
  * The gateway as a process: `node gateway/main.ts CONFIG.json`. On a Raspberry Pi it follows the machine's clock; in the
  * bench a conductor leads it over IPC (protocol/conductor/messages.ts). `kill -9` is as good an end as any.
  */
-import type { AdvanceMessage, ConductorMessage, PartyMessage } from '../protocol/conductor/messages.ts';
+import type { AdvanceMessage, AskMessage, ConductorMessage, PartyMessage } from '../protocol/conductor/messages.ts';
 import { DrivenClock, systemClock } from '../protocol/time/clock.ts';
 import { loadConfig } from './config.ts';
 import { Gateway } from './gateway.ts';
@@ -29,7 +29,7 @@ try {
 
 async function followSystemClock(gateway: Gateway): Promise<void> {
   const { url, firstPassword, authorityFingerprint } = await gateway.start();
-  setInterval(() => gateway.link.tick(), TICK_MS);
+  setInterval(() => gateway.tick(), TICK_MS);
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stop(gateway));
   if (url) console.log(`page: ${url}\nits certificate authority, SHA-256: ${authorityFingerprint}`);
   if (firstPassword) console.log(`password, shown this once: ${firstPassword}`);
@@ -48,16 +48,22 @@ async function followConductor(gateway: Gateway, clock: DrivenClock): Promise<vo
     clock.advanceTo(toMs);
     const channel = gateway.channel instanceof ConductorChannel ? gateway.channel : null;
     if (serial?.length) channel?.deliver(serial);
-    gateway.link.tick();
+    gateway.tick();
     if (deliver) await gateway.uplink.idle();
     // A later step has taken this one's place.
     if (step === steps) say({ type: 'settled', atMs: toMs, pending: gateway.pending, serial: channel?.take() });
   };
+  const answer = async ({ id, question, argument }: AskMessage): Promise<void> => {
+    // an error is an answer, too: a form that was filled in wrong
+    const value = await Promise.resolve()
+      .then(() => gateway.answer(question, argument))
+      .catch(({ message }: Error) => ({ error: message }));
+    say({ type: 'answer', id, value });
+  };
   process.on('message', (message: ConductorMessage) => {
     if (message.type === 'advance') void advance(message);
-    else if (message.type === 'ask') {
-      say({ type: 'answer', id: message.id, value: gateway.answer(message.question) });
-    } else void stop(gateway);
+    else if (message.type === 'ask') void answer(message);
+    else void stop(gateway);
   });
   process.on('disconnect', () => void stop(gateway));
   process.on('SIGTERM', () => void stop(gateway));

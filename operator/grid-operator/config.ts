@@ -7,6 +7,8 @@ export const gridOperatorConfig = v.strictObject({
   stateDir: v.string(),
   /** For technicians (scripts/provision) and the company's console. */
   service: serviceAccess,
+  /** Folder of the TPM makers' roots and intermediates that are trusted, PEM; other files in it are ignored. */
+  endorsementRootsDir: v.string(),
   /** Who is given the list of devices. */
   trustedThirdParty: serviceOf,
   clock: clockKind,

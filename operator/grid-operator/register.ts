@@ -6,7 +6,6 @@
  *
  * The grid operator learns which device hangs where, and nothing of the person who lives there.
  */
-import { X509Certificate } from 'node:crypto';
 import type { Device, DeviceState } from '../../protocol/identity/devices.ts';
 import { Refusal } from '../shared/service.ts';
 import type { RegisterStore } from './store.ts';
@@ -97,7 +96,3 @@ const revoked = (serial: string): Refusal =>
     path: 'serial',
     status: 409,
   });
-
-/** As it names a device everywhere: lower-case hexadecimal without leading zeros. */
-export const serialOf = (certificate: Uint8Array): string =>
-  new X509Certificate(certificate).serialNumber.toLowerCase().replace(/^0+(?=.)/, '');

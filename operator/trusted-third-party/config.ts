@@ -14,6 +14,8 @@ export const trustedThirdPartyConfig = v.strictObject({
   authorityKeyFile: v.string(),
   /** Folder of the TPM makers' roots and intermediates that are trusted, PEM; other files in it are ignored. */
   endorsementRootsDir: v.string(),
+  /** Where the lists of what is revoked are put, for who takes them from a file; none: over HTTPS only. */
+  publicDir: v.optional(v.string()),
   /** Client certificates' common names, and the providers' names that they may bring PINs for. */
   providers: v.optional(v.record(v.string(), v.string()), { provider: 'provider' }),
   clock: clockKind,

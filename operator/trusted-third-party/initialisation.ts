@@ -7,9 +7,17 @@
  * An answer is on disk before it is sent, so the same message again, also after a kill, gets the same answer and is counted once.
  */
 import { createHash, randomBytes } from 'node:crypto';
+import { makeCredential } from '../../protocol/attestation/credential.ts';
+import { EkChainError } from '../../protocol/attestation/ek-chain.ts';
+import {
+  AttestError,
+  readAttestationKey,
+  type TpmPublic,
+  verifyKeyCertification,
+} from '../../protocol/attestation/quote.ts';
 import type { CertificateSubject } from '../../protocol/identity/certificates.ts';
 import {
-  type Credential,
+  type CertifiedTpmKey,
   certifiedOver,
   encryptCertificates,
   type InitialisationRequest,
@@ -27,20 +35,15 @@ import { MalformedError } from '../../protocol/wire/bytes.ts';
 import { Refusal } from '../shared/service.ts';
 import type { Issuer } from './issuer.ts';
 import type { PendingRequest, ThirdPartyStore, Transaction } from './store.ts';
-import { checkAttestationKey, checkCertifiedKey, type KnownKey, TpmKeyError } from './tpm-keys.ts';
-
-/** What the third party needs of endorsement keys; throws an Error with a plain sentence. */
-export interface EndorsementKeys {
-  /** Chain to pinned roots, validity, purpose, and that the public area is the certificate's key. @returns the EK's serial */
-  check(ekCertificate: Uint8Array, ekPublic: Uint8Array): string;
-  /** TPM2_MakeCredential: a secret for the TPM with this EK, released for the object of this name only. */
-  makeCredential(ekPublic: Uint8Array, name: Uint8Array, secret: Uint8Array): Credential;
-}
 
 export interface InitialisationOptions {
   store: ThirdPartyStore;
   issuer: Issuer;
-  endorsementKeys: EndorsementKeys;
+  /**
+   * Serial number of an endorsement certificate of a maker that is trusted, and of this key (TPM2B_PUBLIC).
+   * @throws EkChainError
+   */
+  ekSerialOf(ekCertificate: Uint8Array, ekPublic: Uint8Array): string;
   /** HPKE, 32 B. */
   privateKey: Uint8Array;
   /** Protocol time. @throws Refusal while it is not known */
@@ -64,7 +67,7 @@ export class Initialisation {
 
   /** Step 1. @returns the challenge, as JSON @throws Refusal */
   async request(sealed: Uint8Array): Promise<object> {
-    const { store, privateKey, endorsementKeys } = this.#options;
+    const { store, privateKey } = this.#options;
     const nowMs = this.#options.nowMs();
     const id = transactionOf(sealed);
     const kept = store.transaction(id);
@@ -72,7 +75,7 @@ export class Initialisation {
 
     const request = await openRequest(sealed, privateKey).catch(asRefusal);
     const serial = this.#checkDevice(request);
-    const attestationKey = refusing(() => checkAttestationKey(request.akPublic, 'akPublic'));
+    const attestationKey = refusing('akPublic', () => readAttestationKey(request.akPublic));
     const { provider, customerNumber, name, address } = request;
     const pending: PendingRequest = {
       ekPublic: Buffer.from(request.ekPublic).toString('base64url'),
@@ -87,7 +90,7 @@ export class Initialisation {
     const secret = randomBytes(SECRET_BYTES);
     const challenge = {
       transaction: id,
-      credential: endorsementKeys.makeCredential(request.ekPublic, attestationKey.name, secret),
+      credential: makeCredential(request.ekPublic, attestationKey.name, secret),
       nonce: randomBytes(NONCE_BYTES),
     };
     return store.atOnce(() => {
@@ -125,14 +128,10 @@ export class Initialisation {
     const akPublic = Buffer.from(pending.akPublic, 'base64url');
     const ekPublic = Buffer.from(pending.ekPublic, 'base64url');
     const { nonce } = JSON.parse(transaction.challenge) as { nonce: string };
-    const attestation = checkAttestationKey(akPublic, 'akPublic');
+    const attestation = readAttestationKey(akPublic);
     const over = Buffer.from(nonce, 'base64url');
-    const identifier = refusing(() =>
-      checkCertifiedKey(keys.identifier, attestation, certifiedOver(over, null), 'keys.identifier'),
-    );
-    const household = refusing(() =>
-      checkCertifiedKey(keys.household, attestation, certifiedOver(over, null), 'keys.household'),
-    );
+    const identifier = certified(keys.identifier, attestation, certifiedOver(over, null), 'keys.identifier');
+    const household = certified(keys.household, attestation, certifiedOver(over, null), 'keys.household');
     const today = Math.floor(nowMs / DAY_MS);
     const pseudonyms = this.checkPseudonyms(keys.pseudonyms, attestation, over, {
       from: today - 1,
@@ -146,8 +145,8 @@ export class Initialisation {
     const device = this.#installed(transaction.serial);
     const { provider, customerNumber, name, address } = pending;
     const { ekSerial, area } = { ekSerial: transaction.serial, area: device.area };
-    const { issuer, endorsementKeys } = this.#options;
-    const issue = (subject: CertificateSubject, key: KnownKey) => issuer.certificate(subject, key.publicKey, nowMs);
+    const { issuer } = this.#options;
+    const issue = (subject: CertificateSubject, key: TpmPublic) => issuer.certificate(subject, key.publicKey, nowMs);
     const certificates = {
       identifier: await issue({ kind: 'identifier', name, provider, customerNumber }, identifier),
       household: await issue({ kind: 'household', ekSerial, area }, household),
@@ -188,7 +187,7 @@ export class Initialisation {
       for (const pseudonym of free) store.addPseudonym(identity, pseudonym);
       const certificatesSecret = randomBytes(SECRET_BYTES);
       const answer = {
-        credential: endorsementKeys.makeCredential(ekPublic, attestation.name, certificatesSecret),
+        credential: makeCredential(ekPublic, attestation.name, certificatesSecret),
         sealed: encryptCertificates(
           {
             identifier: certificates.identifier.der,
@@ -209,7 +208,7 @@ export class Initialisation {
   /** @param isTheSame whether this day's pseudonym has this key already @throws Refusal */
   checkPseudonyms(
     pseudonyms: readonly PseudonymKey[],
-    attestationKey: KnownKey,
+    attestationKey: TpmPublic,
     nonce: Uint8Array,
     { from, to }: { from: number; to: number },
     isTheSame: (pseudonym: { day: number; publicKey: Uint8Array }) => boolean = () => false,
@@ -223,9 +222,7 @@ export class Initialisation {
       if (day < from || day > to) throw bad(`${path}.day`, 'is too long ago or too far ahead');
       if (days.has(day)) throw bad(`${path}.day`, 'stands there twice');
       days.add(day);
-      const { publicKey } = refusing(() =>
-        checkCertifiedKey(pseudonym, attestationKey, certifiedOver(nonce, day), path),
-      );
+      const { publicKey } = certified(pseudonym, attestationKey, certifiedOver(nonce, day), path);
       const name = Buffer.from(publicKey).toString('hex');
       // one key on two days would join them
       if (keys.has(name) || (store.keyIsKnown(publicKey) && !isTheSame({ day, publicKey })))
@@ -238,9 +235,10 @@ export class Initialisation {
   #checkDevice({ ekCertificate, ekPublic }: InitialisationRequest): string {
     let serial: string;
     try {
-      serial = this.#options.endorsementKeys.check(ekCertificate, ekPublic);
+      serial = this.#options.ekSerialOf(ekCertificate, ekPublic);
     } catch (error) {
-      throw new Refusal('bad endorsement key', (error as Error).message, 'final', { path: 'ekCertificate' });
+      if (!(error instanceof EkChainError)) throw error;
+      throw new Refusal('bad endorsement key', error.message, 'final', { path: 'ekCertificate' });
     }
     this.#installed(serial);
     return serial;
@@ -325,11 +323,24 @@ function replay({ answered, outcome }: Transaction, digest: Uint8Array): object 
 
 const bad = (path: string, problem: string): Refusal => new Refusal('bad key', `${path} ${problem}`, 'final', { path });
 
-function refusing<T>(check: () => T): T {
+/** A key that the attestation key says to be in its TPM, over this. @throws Refusal */
+function certified(
+  { public: publicBlob, attest, signature }: CertifiedTpmKey,
+  attestationKey: TpmPublic,
+  over: Uint8Array,
+  path: string,
+): TpmPublic {
+  return refusing(
+    path,
+    () => verifyKeyCertification({ attest, signature, attestationKey, nonce: over }, publicBlob).key,
+  );
+}
+
+function refusing<T>(path: string, check: () => T): T {
   try {
     return check();
   } catch (error) {
-    if (error instanceof TpmKeyError) throw new Refusal('bad key', error.message, 'final', { path: error.path });
+    if (error instanceof AttestError) throw new Refusal('bad key', error.message, 'final', { path });
     throw error;
   }
 }

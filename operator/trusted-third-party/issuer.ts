@@ -15,7 +15,7 @@ import { issuePseudonymCertificate, type Pseudonym } from '../../protocol/identi
 import { issueRevocationList, openRevocationList } from '../../protocol/identity/revocation-list.ts';
 import { issueRevokedCertificates, openRevokedCertificates } from '../../protocol/identity/revoked-certificates.ts';
 import { DAY_MS } from '../../protocol/time/slots.ts';
-import type { ThirdPartyStore } from './store.ts';
+import type { ListName, ThirdPartyStore } from './store.ts';
 
 /** A household keeps its certificates for three years; a new visit to the page renews them. */
 const VALID_MS = 3 * 365 * DAY_MS;
@@ -39,11 +39,18 @@ export interface IssuedCertificate {
 export class Issuer {
   readonly #keys: IssuerKeys;
   readonly #store: ThirdPartyStore;
+  readonly #publish: (name: ListName, list: Uint8Array) => void;
   #lists: Promise<void> = Promise.resolve();
 
-  constructor(keys: IssuerKeys, store: ThirdPartyStore) {
+  /** @param publish is given every list that is new; it may be given one again */
+  constructor(
+    keys: IssuerKeys,
+    store: ThirdPartyStore,
+    publish: (name: ListName, list: Uint8Array) => void = () => {},
+  ) {
     this.#keys = keys;
     this.#store = store;
+    this.#publish = publish;
   }
 
   async certificate(subject: CertificateSubject, publicKey: Uint8Array, nowMs: number): Promise<IssuedCertificate> {
@@ -81,14 +88,19 @@ export class Issuer {
     const oldList = kept && openRevocationList(kept, issuers);
     const candidate = await issueRevocationList((oldList?.number ?? 0) + 1, pseudonyms, this.#sign);
     if (!oldList || !same(oldList.revoked, openRevocationList(candidate, issuers).revoked))
-      this.#store.setList('revokedPseudonyms', candidate);
+      this.#set('revokedPseudonyms', candidate);
 
     const serialNumbers = new Set(this.#store.revokedCertificates(nowMs));
     const keptCertificates = this.#store.list('revokedCertificates');
     const oldCertificates = keptCertificates && openRevokedCertificates(keptCertificates, issuers);
     if (oldCertificates && same(oldCertificates.serialNumbers, serialNumbers)) return;
     const number = (oldCertificates?.number ?? 0) + 1;
-    this.#store.setList('revokedCertificates', await issueRevokedCertificates({ number, serialNumbers }, this.#sign));
+    this.#set('revokedCertificates', await issueRevokedCertificates({ number, serialNumbers }, this.#sign));
+  }
+
+  #set(name: ListName, list: Uint8Array): void {
+    this.#store.setList(name, list);
+    this.#publish(name, list);
   }
 
   readonly #sign = (message: Uint8Array): Uint8Array => signP256(this.#keys.issuing.privateKey, message);

@@ -10,6 +10,8 @@
  * customer initialises it. A device taken back into stock keeps nobody's names either.
  */
 import { randomBytes } from 'node:crypto';
+import { makeCredential } from '../../protocol/attestation/credential.ts';
+import { readAttestationKey } from '../../protocol/attestation/quote.ts';
 import type { Holder } from '../../protocol/identity/certificates.ts';
 import type { DeviceChanges } from '../../protocol/identity/devices.ts';
 import {
@@ -22,10 +24,9 @@ import {
 import type { CustomerPin } from '../../protocol/identity/pin.ts';
 import { DAY_MS } from '../../protocol/time/slots.ts';
 import { Refusal } from '../shared/service.ts';
-import { AHEAD_DAYS, asRefusal, type EndorsementKeys, Initialisation, TRANSACTION_MS } from './initialisation.ts';
+import { AHEAD_DAYS, asRefusal, Initialisation, TRANSACTION_MS } from './initialisation.ts';
 import type { Issuer } from './issuer.ts';
 import type { ListName, ThirdPartyStore } from './store.ts';
-import { checkAttestationKey } from './tpm-keys.ts';
 
 /** Quarter hours that a gateway still has to report are no older than a meter keeps them. */
 const BACK_DAYS = 35;
@@ -35,7 +36,11 @@ const KEPT_DAYS = 75;
 export interface ThirdPartyOptions {
   store: ThirdPartyStore;
   issuer: Issuer;
-  endorsementKeys: EndorsementKeys;
+  /**
+   * Serial number of an endorsement certificate of a maker that is trusted, and of this key (TPM2B_PUBLIC).
+   * @throws EkChainError
+   */
+  ekSerialOf(ekCertificate: Uint8Array, ekPublic: Uint8Array): string;
   /** HPKE, 32 B. */
   privateKey: Uint8Array;
 }
@@ -89,12 +94,12 @@ export class TrustedThirdParty {
    * @throws Refusal
    */
   async topUp(holder: Holder<'identifier'>, sealed: Uint8Array): Promise<SealedCertificates> {
-    const { store, issuer, endorsementKeys, privateKey } = this.#options;
+    const { store, issuer, privateKey } = this.#options;
     const nowMs = this.now();
     const identity = store.identityOf(holder.serialNumber);
     if (!identity || identity.endedMs !== null) throw new Refusal('ended', 'this identifier has ended', 'start over');
     const pseudonyms = await openTopUp(sealed, privateKey).catch(asRefusal);
-    const attestationKey = checkAttestationKey(identity.akPublic, 'akPublic');
+    const attestationKey = readAttestationKey(identity.akPublic);
     const today = Math.floor(nowMs / DAY_MS);
     const known = new Map(store.pseudonyms(identity.id).map((row) => [row.day, row]));
     const certified = this.#initialisation.checkPseudonyms(
@@ -124,7 +129,7 @@ export class TrustedThirdParty {
     );
     const secret = randomBytes(SECRET_BYTES);
     return {
-      credential: endorsementKeys.makeCredential(identity.ekPublic, attestationKey.name, secret),
+      credential: makeCredential(identity.ekPublic, attestationKey.name, secret),
       sealed: encryptCertificates({ pseudonyms: certificates }, secret),
     };
   }

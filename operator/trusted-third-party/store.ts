@@ -332,6 +332,19 @@ export class ThirdPartyStore {
     if (forgotten > 0) forgetLog(this.database);
   }
 
+  /** For those who watch over it. */
+  counts(): Record<'devices' | 'customers' | 'identities' | 'ended' | 'pseudonyms' | 'revokedPseudonyms', number> {
+    const count = (of: string): number => this.#get<{ n: number }>(`SELECT count(*) AS n FROM ${of}`)!.n;
+    return {
+      devices: count('devices'),
+      customers: count('customers'),
+      identities: count('identities WHERE endedMs IS NULL'),
+      ended: count('identities WHERE endedMs IS NOT NULL'),
+      pseudonyms: count('pseudonyms'),
+      revokedPseudonyms: count('pseudonyms WHERE revoked'),
+    };
+  }
+
   close(): void {
     this.database.close();
   }

@@ -26,6 +26,8 @@ export interface AskMessage {
   id: number;
   /** Such as `totals` (provider), `deliveries` (gateway, collector). */
   question: string;
+  /** What the question needs to be told, such as the form that a customer fills in. */
+  argument?: unknown;
 }
 export interface StopMessage {
   type: 'stop';

@@ -22,7 +22,7 @@ export type DeviceState = (typeof DEVICE_STATES)[number];
 
 export const EK_SERIAL = v.pipe(
   v.string('is missing'),
-  v.regex(/^([1-9a-f][0-9a-f]{0,39})$/, 'is no serial number in lower-case hexadecimal without leading zeros'),
+  v.regex(/^([0-9a-f]{2}){1,20}$/, 'is no serial number in lower-case hexadecimal, whole bytes'),
 );
 export const ADDRESS = v.pipe(
   v.string('is missing'),

@@ -9,6 +9,8 @@
  * good for one gateway only.
  */
 import { randomBytes, randomInt, scrypt, timingSafeEqual } from 'node:crypto';
+import * as v from 'valibot';
+import { bytes } from '../services/call.ts';
 
 const DIGITS = 8;
 const SALT_BYTES = 16;
@@ -33,6 +35,21 @@ export interface PinHash {
 export interface CustomerPin extends PinHash {
   customerNumber: string;
 }
+
+/** What a provider sends at once: far below the limit of a body. */
+export const PIN_BATCH_MOST = 300;
+export const PIN_BATCH = v.strictObject({
+  pins: v.pipe(
+    v.array(
+      v.strictObject({
+        customerNumber: v.pipe(v.string('is missing'), v.regex(CUSTOMER_NUMBER_PATTERN, 'is no customer number')),
+        salt: bytes(SALT_BYTES),
+        hash: bytes(HASH_BYTES),
+      }),
+    ),
+    v.maxLength(PIN_BATCH_MOST, `are more than ${PIN_BATCH_MOST}`),
+  ),
+});
 
 /** What people type: spaces and hyphens between the digits do not count. */
 export const normalisePin = (typed: string): string => typed.replace(/[\s-]/g, '');

@@ -33,11 +33,16 @@ export interface HouseholdTpm {
   start(): Promise<void>;
 }
 
-export async function householdTpm(t: ExecutionContext): Promise<HouseholdTpm> {
+/** Where the authority of all TPMs of this process keeps its certificates. */
+export const tpmCa = async (): Promise<string> => join(await manufactured(), 'ca');
+
+/** @param fresh a TPM of its own, with another endorsement key, instead of a copy; takes a second */
+export async function householdTpm(t: ExecutionContext, { fresh = false } = {}): Promise<HouseholdTpm> {
   const template = await manufactured();
   const directory = await mkdtemp(join(template, 'test-'));
   const state = join(directory, 'state');
-  await cloneTpm(join(template, 'state'), state);
+  if (fresh) await setUpTpm(state, { ca: join(template, 'ca') });
+  else await cloneTpm(join(template, 'state'), state);
   let swtpm: RunningTpm = await startTpm(state);
   t.teardown(async () => {
     await swtpm.kill();
