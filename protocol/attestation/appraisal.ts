@@ -31,26 +31,21 @@
  * Where rows 1 to 7 or 10 fail, nobody knows who speaks, and the rest is not looked at. From row 8 on everything that is wrong is
  * told.
  */
-import { createHash, timingSafeEqual } from 'node:crypto';
-import { compressPoint, verifyP256 } from '../crypto/p256.ts';
+import { timingSafeEqual } from 'node:crypto';
 import { type Holder, type HolderCheck, HolderError } from '../identity/certificates.ts';
 import { measurementOfImage } from '../updates/measurement.ts';
 import { type DecodedEvidence, type MeasuredEvent, meterNonceOf, PCR_GATEWAY, PCR_METER } from './evidence.ts';
 import { type Finding, type RefusalCode, refusal, type WarningCode, warning } from './findings.ts';
+import {
+  AttestError,
+  type AttestTrouble,
+  type Quote,
+  readAttestationKey,
+  type TpmPublic,
+  verifyQuote,
+} from './quote.ts';
 import { type Accepted, type ReferenceValues, standingOf } from './reference-values.ts';
 import { differenceOf, listingDigest, replay } from './software.ts';
-import {
-  OBJECT,
-  readSigningPublic,
-  TPM_ALG,
-  TPM_GENERATED,
-  TpmReader,
-  type TpmSigningPublic,
-  TpmWireError,
-} from './tpm-wire.ts';
-
-/** TPM_ST_ATTEST_QUOTE (TCG Part 2, 6.9). */
-const TPM_ST_ATTEST_QUOTE = 0x8018;
 
 /** What is in the state of a device before this evidence; null fields where it was never trusted. */
 export interface KnownDevice {
@@ -138,12 +133,12 @@ export function appraise(input: AppraisalInput): Verdict {
   const warnings: Finding<WarningCode>[] = [];
   try {
     const ekSerial = judgeEndorsement(input); // 1, 2
-    const { holder, akName, akKey } = judgeAttestationKey(input, ekSerial); // 3, 4
-    const quote = judgeQuote(input.evidence, akKey); // 5
-    judgeChallenge(input, quote, warnings); // 6
-    judgeSelection(input.evidence, quote); // 7
+    const { holder, attestationKey } = judgeAttestationKey(input, ekSerial); // 3, 4
+    judgeChallenge(input, warnings); // 6, as far as it needs no signature
+    const quote = judgeQuote(input.evidence, attestationKey); // 5, 6, 7
     judgeEventLog(input.evidence); // 10
     const { clockMs, resetCount, restartCount } = quote;
+    const akName = attestationKey.name;
     const identity = { ekSerial, area: holder.area, address: holder.address, akName, akUntilMs: holder.notAfterMs };
     const refusals: Finding<RefusalCode>[] = [];
     const gatewayVersion = judgeGateway(input, refusals, warnings); // 8, 11
@@ -165,6 +160,7 @@ function judgeEndorsement(input: AppraisalInput): string {
   let ekSerial: string;
   try {
     ({ ekSerial } = trust.endorsement.check(evidence.ekCertificate, calendarMs));
+    ekSerial = ekSerial.replace(/^0+(?=.)/, ''); // as registers and certificates name it
   } catch (error) {
     throw new Refused('ek chain', (error as Error).message);
   }
@@ -178,7 +174,7 @@ function judgeEndorsement(input: AppraisalInput): string {
 function judgeAttestationKey(
   { evidence, trust, nowMs, isCertificateRevoked, known }: AppraisalInput,
   ekSerial: string,
-): { holder: Holder<'attestation'>; akName: Uint8Array; akKey: Uint8Array } {
+): { holder: Holder<'attestation'>; attestationKey: TpmPublic } {
   let holder: Holder<'attestation'>;
   try {
     holder = trust.holders.check(evidence.akCertificate, ['attestation'], nowMs);
@@ -188,104 +184,55 @@ function judgeAttestationKey(
   }
   if (isCertificateRevoked(holder.serialNumber)) throw new Refused('ak revoked');
   if (holder.ekSerial !== ekSerial) throw new Refused('ak of another ek');
-  const { publicKey, name } = describeAttestationKey(evidence.akPublic);
-  if (!sameBytes(publicKey, holder.publicKey)) throw new Refused('ak differs');
-  if (known && !sameBytes(known.akName, name) && holder.notAfterMs <= known.akUntilMs) throw new Refused('ak replaced');
-  return { holder, akName: name, akKey: publicKey };
+  const attestationKey = attested(() => readAttestationKey(evidence.akPublic));
+  if (!sameBytes(attestationKey.publicKey, holder.publicKey)) throw new Refused('ak differs');
+  if (known && !sameBytes(known.akName, attestationKey.name) && holder.notAfterMs <= known.akUntilMs)
+    throw new Refused('ak replaced');
+  return { holder, attestationKey };
 }
 
-/** The key as the TPM describes it, and whether it is one that cannot be talked into signing a quote that is none. */
-function describeAttestationKey(akPublic: Uint8Array): { publicKey: Uint8Array; name: Uint8Array } {
-  let described: TpmSigningPublic;
-  try {
-    described = readSigningPublic(akPublic);
-  } catch (error) {
-    if (error instanceof TpmWireError) throw new Refused('ak attributes', error.message);
-    throw error;
-  }
-  for (const [attribute, wanted, problem] of ATTESTATION_KEY_ATTRIBUTES) {
-    if (((described.attributes & attribute) !== 0) !== wanted) throw new Refused('ak attributes', problem);
-  }
-  return { publicKey: compressPoint(described.x, described.y), name: described.name };
-}
+// 6 Challenge: ours, fresh, for this device
 
-const ATTESTATION_KEY_ATTRIBUTES: readonly [number, boolean, string][] = [
-  [OBJECT.restricted, true, 'it is not restricted, so it signs anything that it is given'],
-  [OBJECT.sign, true, 'it is no signing key'],
-  [OBJECT.fixedTPM, true, 'it could be moved to another TPM'],
-  [OBJECT.fixedParent, true, 'it could be moved under another parent'],
-  [OBJECT.sensitiveDataOrigin, true, 'its secret was not made by the TPM'],
-  [OBJECT.decrypt, false, 'it also decrypts'],
-];
-
-// 5 Signature, magic, type
-
-/** Of TPMS_ATTEST (TCG Part 2, 10.12.12), as far as anything here depends on it. */
-interface Quote {
-  extraData: Uint8Array;
-  clockMs: number;
-  resetCount: number;
-  restartCount: number;
-  /** No unclean stop since the clock was last saved. */
-  safe: boolean;
-  selections: { bank: number; pcrs: number[] }[];
-  pcrDigest: Uint8Array;
-}
-
-function judgeQuote({ quote, signature }: DecodedEvidence, akKey: Uint8Array): Quote {
-  if (!verifyP256(akKey, quote, signature)) throw new Refused('signature');
-  try {
-    const reader = new TpmReader(quote, 'quote');
-    if (reader.u32('magic') !== TPM_GENERATED) throw new Refused('magic');
-    const type = reader.u16('type');
-    if (type !== TPM_ST_ATTEST_QUOTE) throw new Refused('not a quote', `its type is 0x${type.toString(16)}`);
-    reader.sized('qualifiedSigner');
-    const extraData = reader.sized('extraData');
-    const clockMs = Number(reader.u64('clock'));
-    const resetCount = reader.u32('resetCount');
-    const restartCount = reader.u32('restartCount');
-    const safe = reader.u8('safe') === 1;
-    reader.u64('firmwareVersion');
-    const selections = Array.from({ length: Math.min(reader.u32('pcrSelect.count'), 16) }, () => {
-      const bank = reader.u16('pcrSelect.hash');
-      const bits = reader.take(reader.u8('pcrSelect.sizeofSelect'), 'pcrSelect.pcrSelect');
-      const pcrs = Array.from({ length: 8 * bits.length }, (_, pcr) => pcr);
-      return { bank, pcrs: pcrs.filter((pcr) => (bits[pcr >> 3] >> (pcr & 7)) & 1) };
-    });
-    const pcrDigest = reader.sized('pcrDigest');
-    reader.end();
-    return { extraData, clockMs, resetCount, restartCount, safe, selections, pcrDigest };
-  } catch (error) {
-    if (error instanceof TpmWireError) throw new Refused('not a quote', error.message);
-    throw error;
-  }
-}
-
-// 6 Challenge
-
-function judgeChallenge({ challenge, evidence }: AppraisalInput, quote: Quote, warnings: Finding<WarningCode>[]): void {
+function judgeChallenge({ challenge }: AppraisalInput, warnings: Finding<WarningCode>[]): void {
   if (challenge === 'foreign') throw new Refused('foreign nonce');
   if (challenge === 'expired') throw new Refused('nonce expired');
   if (challenge === 'used') throw new Refused('nonce used');
   if (challenge === 'unchecked') warnings.push(warning('challenge unchecked'));
-  if (!sameBytes(quote.extraData, evidence.binding)) throw new Refused('not this challenge');
 }
 
-// 7 Bank and selection
+// 5 Signature, magic, type · 6 the challenge in the quote · 7 bank and selection
 
-const QUOTED = [PCR_GATEWAY, PCR_METER];
+const QUOTED: readonly number[] = [PCR_GATEWAY, PCR_METER];
 
-function judgeSelection({ pcrs }: DecodedEvidence, { selections, pcrDigest }: Quote): void {
-  const selected = selections.filter((selection) => selection.pcrs.length > 0);
-  if (selected.length === 0) throw new Refused('empty selection');
-  if (selections.some(({ bank }) => bank !== TPM_ALG.SHA256)) throw new Refused('bank');
-  const quoted = selected.flatMap((selection) => selection.pcrs);
-  if (selections.length !== 1 || quoted.join() !== QUOTED.join()) throw new Refused('selection', quoted.join(', '));
-  if (pcrs.map(({ pcr }) => pcr).join() !== QUOTED.join())
-    throw new Refused('selection', pcrs.map(({ pcr }) => pcr).join(', '));
-  const digest = createHash('sha256');
-  for (const { value } of pcrs) digest.update(value);
-  if (!sameBytes(digest.digest(), pcrDigest)) throw new Refused('pcr values');
+function judgeQuote({ quote: attest, signature, binding, pcrs }: DecodedEvidence, attestationKey: TpmPublic): Quote {
+  const quote = attested(() => verifyQuote({ attest, signature, attestationKey, nonce: binding }, pcrs));
+  const quoted = pcrs.map(({ pcr }) => pcr).join(', ');
+  if (quoted !== QUOTED.join(', ')) throw new Refused('selection', quoted);
+  return quote;
+}
+
+/** What quote.ts refuses, in the words of findings.ts. */
+const ATTEST_REFUSALS: Record<AttestTrouble, RefusalCode> = {
+  'attestation key': 'ak attributes',
+  signature: 'signature',
+  magic: 'magic',
+  type: 'not a quote',
+  malformed: 'not a quote',
+  nonce: 'not this challenge',
+  bank: 'bank',
+  'empty selection': 'empty selection',
+  selection: 'selection',
+  'pcr values': 'pcr values',
+  name: 'not a quote',
+  key: 'ak attributes',
+};
+function attested<T>(check: () => T): T {
+  try {
+    return check();
+  } catch (error) {
+    if (error instanceof AttestError) throw new Refused(ATTEST_REFUSALS[error.code], error.message);
+    throw error;
+  }
 }
 
 // 10 Log of measurements

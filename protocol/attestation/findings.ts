@@ -64,10 +64,10 @@ const REFUSALS = {
   ),
   'ak replaced': identity(3, UNTRUSTWORTHY, 'The attestation key was replaced by a newer one of this device.'),
   'ak differs': identity(3, UNTRUSTWORTHY, 'The attestation key that is described is not the one that is certified.'),
-  'ak attributes': identity(4, UNTRUSTWORTHY, 'The attestation key could sign more than what the TPM says: {problem}.'),
+  'ak attributes': identity(4, UNTRUSTWORTHY, '{problem}.'),
   signature: identity(5, CRYPTO_FAILED, 'The quote was not signed by the attestation key.'),
   magic: identity(5, CRYPTO_FAILED, 'What was signed does not begin as everything does that a TPM says of itself.'),
-  'not a quote': identity(5, CRYPTO_FAILED, 'What was signed is something else than a quote: {problem}.'),
+  'not a quote': identity(5, CRYPTO_FAILED, '{problem}.'),
   'foreign nonce': identity(6, CRYPTO_FAILED, 'The challenge that is answered was never given to this device.'),
   'nonce expired': identity(6, CRYPTO_FAILED, 'The answer came too late: its challenge had expired.'),
   'nonce used': identity(6, CRYPTO_FAILED, 'The challenge was answered before: this is a replay.'),
@@ -78,7 +78,7 @@ const REFUSALS = {
   ),
   bank: identity(7, CRYPTO_FAILED, 'The quote is over PCRs of another bank than SHA-256.'),
   'empty selection': identity(7, CRYPTO_FAILED, 'The quote is over no PCR at all.'),
-  selection: identity(7, CRYPTO_FAILED, 'The quote is over other PCRs than those of gateway and meter ({problem}).'),
+  selection: identity(7, CRYPTO_FAILED, 'The quote is over other PCRs than those of gateway and meter: {problem}.'),
   'pcr values': identity(7, CRYPTO_FAILED, 'The quote is over other values of the PCRs than stand beside it.'),
   'event log': identity(10, CRYPTO_FAILED, 'The log of measurements does not lead to the value of PCR {problem}.'),
   'file list': identity(10, CRYPTO_FAILED, 'The list of files is not the one that was measured.'),
@@ -229,6 +229,8 @@ function found<Code extends string>(what: Entry, code: Code, problem: string): F
     about,
     claim,
     value: PASSING.has(code) ? 0 : value,
-    sentence: sentence.replace('{problem}', () => problem.replace(/\.$/, '')),
+    sentence: capitalised(sentence.replace('{problem}', () => problem.replace(/\.$/, ''))),
   };
 }
+
+const capitalised = (sentence: string): string => sentence[0].toUpperCase() + sentence.slice(1);
