@@ -1,5 +1,5 @@
 /** A household that is billed by the provider's real service; its TPM and its meter are the test's. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
@@ -12,8 +12,8 @@ import type { Identifier } from '../../../gateway/billing/bills.ts';
 import { GatewayStore } from '../../../gateway/store.ts';
 import { billingConfig, type Billing as ProviderBilling, startBilling } from '../../../operator/provider/billing.ts';
 import { DrivenClock } from '../../../protocol/time/clock.ts';
-import { monthFirstSlot, monthStartMs } from '../../../protocol/time/months.ts';
-import { SLOT_MS, slotOf } from '../../../protocol/time/slots.ts';
+import { monthFirstSlot } from '../../../protocol/time/months.ts';
+import { SLOT_MS, slotOf, slotStartMs } from '../../../protocol/time/slots.ts';
 import { IdentifierIssuer, PROVIDER } from './identifiers.ts';
 import { fixedKey, MemoryAnchors } from './memory-anchors.ts';
 
@@ -73,20 +73,37 @@ export interface Quarter {
 
 export class BilledHouse {
   readonly dir: string;
-  readonly clock = new DrivenClock(monthStartMs(MONTH));
-  readonly anchors = new MemoryAnchors();
+  readonly clock: DrivenClock;
+  readonly anchors: MemoryAnchors;
   readonly said: string[] = [];
   readonly provider: TestProvider;
   identifier: Identifier | null;
   billing!: Billing;
   store!: GatewayStore;
   #registers = { importMwh: 0, exportMwh: 0 };
-  #next = FIRST;
+  #next: number;
 
-  constructor(provider: TestProvider, identifier: Identifier | null) {
+  constructor(
+    provider: TestProvider,
+    identifier: Identifier | null,
+    anchors = new MemoryAnchors(),
+    dir = mkdtempSync(join(provider.directory, 'house-')),
+    firstSlot = FIRST,
+  ) {
+    this.clock = new DrivenClock(slotStartMs(firstSlot));
+    this.#next = firstSlot;
     this.provider = provider;
     this.identifier = identifier;
-    this.dir = mkdtempSync(join(provider.directory, 'house-'));
+    this.anchors = anchors;
+    this.dir = dir;
+  }
+
+  /** The same household as it is now, on a disk of its own. It must be stopped. */
+  copy(dir: string, anchors: MemoryAnchors): BilledHouse {
+    cpSync(this.dir, dir, { recursive: true });
+    const copy = new BilledHouse(this.provider, this.identifier, anchors, dir);
+    copy.clock.advanceTo(this.clock.nowMs());
+    return copy;
   }
 
   async start(): Promise<this> {
@@ -139,6 +156,14 @@ export class BilledHouse {
       this.clock.advanceTo(end * SLOT_MS + 500);
       this.provider.billing.advance(this.clock.nowMs());
     }
+  }
+  /** The meter goes on with what the store does not have. @returns the next slot */
+  rewind(): number {
+    const { last } = this.store.measuredRange()!;
+    const [measured] = this.store.quarterHours(last, last + 1);
+    this.#registers = { importMwh: measured.endImportMwh, exportMwh: measured.endExportMwh };
+    this.#next = last + 1;
+    return this.#next;
   }
   /** What is due is done. */
   async settle(): Promise<void> {
