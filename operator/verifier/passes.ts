@@ -81,7 +81,8 @@ export class PassOffice {
     const today = dayOf(nowMs);
     if (today <= this.#today) return this.#making;
     this.#today = today;
-    this.#forget(today);
+    inTransaction(this.#database, () => this.#forget(today));
+    forgetLog(this.#database);
     // one after the other: two days that begin in one breath would make two keys for one day
     this.#making = this.#making.catch(() => {}).then(() => this.#makeKeys(today));
     return this.#making;
@@ -151,9 +152,9 @@ export class PassOffice {
       made.forEach(({ modulus, privateKey }, i) => {
         insert.run(days[i], modulus, privateKey.export({ format: 'der', type: 'pkcs8' }));
       });
+      this.#forget(today);
       this.#publish();
     });
-    this.#forget(this.#today);
   }
 
   #publish(): void {
@@ -169,12 +170,9 @@ export class PassOffice {
   }
 
   #forget(today: number): void {
-    inTransaction(this.#database, () => {
-      this.#database.prepare('UPDATE keys SET private = NULL WHERE day < ?').run(today);
-      this.#database.prepare('DELETE FROM keys WHERE day < ?').run(today - KEPT_DAYS);
-      this.#database.prepare('DELETE FROM issued WHERE day < ?').run(today);
-    });
+    this.#database.prepare('UPDATE keys SET private = NULL WHERE day < ?').run(today);
+    this.#database.prepare('DELETE FROM keys WHERE day < ?').run(today - KEPT_DAYS);
+    this.#database.prepare('DELETE FROM issued WHERE day < ?').run(today);
     for (const day of this.#keys.keys()) if (day < today) this.#keys.delete(day);
-    forgetLog(this.#database);
   }
 }

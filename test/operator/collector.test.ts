@@ -1,64 +1,13 @@
 // The collector's steps over its real store, without processes: what it takes, refuses, releases and forgets.
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import test, { type ExecutionContext } from 'ava';
-import { Collector, type CollectorOptions, shuffled } from '../../operator/collector/steps.ts';
-import { CollectorStore } from '../../operator/collector/store.ts';
-import type { Trust } from '../../operator/collector/trust.ts';
-import { importBlindRsaKey } from '../../protocol/crypto/blind-rsa.ts';
-import { generateHpkeKeyPair } from '../../protocol/crypto/hpke.ts';
-import { verifyPseudonymCertificate } from '../../protocol/identity/pseudonym-certificate.ts';
-import { type Batch, batchDigest, decodeBatch, encodeBatchAnswer, expecting } from '../../protocol/readings/batch.ts';
+import test from 'ava';
+import { shuffled } from '../../operator/collector/steps.ts';
+import { batchDigest, encodeBatchAnswer, expecting } from '../../protocol/readings/batch.ts';
 import { openReading } from '../../protocol/readings/reading.ts';
 import { monthOf } from '../../protocol/time/months.ts';
 import { DAY_MS, SLOT_MS, SLOTS_PER_DAY } from '../../protocol/time/slots.ts';
 import { TestAuthority } from '../support/authority.ts';
-import { AREA, afterSlot, authority, closed, START_MS, START_SLOT, TestHousehold } from './grid.ts';
-
-const provider = await generateHpkeKeyPair();
-const macKey = Buffer.alloc(32, 9);
-const GRACE_MS = 300_000;
-const trust: Trust = {
-  believe: (pseudonym, slot) => verifyPseudonymCertificate(pseudonym, [authority.issuer.publicKey], slot),
-  isRevoked: () => false,
-  passKeyOf: (day) => importBlindRsaKey(authority.passKey(day).modulus),
-};
-
-function setUp(t: ExecutionContext, options: Partial<CollectorOptions> = {}) {
-  const directory = mkdtempSync(join(tmpdir(), 'quietmeter-collector-'));
-  t.teardown(() => rmSync(directory, { recursive: true, force: true }));
-  const open = (): { collector: Collector; store: CollectorStore } => {
-    const store = new CollectorStore(join(directory, 'collector.sqlite'));
-    return {
-      store,
-      collector: new Collector({
-        store,
-        trust,
-        macKey,
-        k: 3,
-        graceMs: GRACE_MS,
-        settlementDelayDays: 35,
-        ...options,
-      }),
-    };
-  };
-  const { collector, store } = open();
-  collector.advance(START_MS);
-  return { collector, store, reopen: open };
-}
-const report = (household: TestHousehold, slot: number, importWh = 100): Promise<Uint8Array> =>
-  household.submission({ slot, importWh, exportWh: 0 }, provider.publicKey);
-const verdicts = (collector: Collector, ...submissions: Uint8Array[]): string[] =>
-  collector.accept(submissions.map((bytes) => ({ area: AREA, bytes }))).map(({ verdict }) => verdict);
-const batchesOf = (store: CollectorStore): Batch[] =>
-  store.batchesFrom(0, 1e6).map(({ bytes }) => decodeBatch(bytes, macKey));
-const acknowledge = (collector: Collector, store: CollectorStore): void => {
-  for (const { counter, bytes } of store.batchesFrom(0, 1e6)) {
-    const { epoch } = decodeBatch(bytes, macKey);
-    collector.answered(encodeBatchAnswer({ status: 'stored', epoch, counter, digest: batchDigest(bytes) }, macKey));
-  }
-};
+import { acknowledge, batchesOf, GRACE_MS, macKey, provider, report, setUp, verdicts } from './collector-bench.ts';
+import { AREA, afterSlot, closed, START_MS, START_SLOT, TestHousehold } from './grid.ts';
 
 test('a slot becomes one batch when its grace is over, with everything but the sealed readings stripped', async (t) => {
   const households = [new TestHousehold(), new TestHousehold(), new TestHousehold()];
