@@ -23,12 +23,14 @@ import {
   LINK_READ,
   LINK_RECORD,
   LINK_REFUSED,
+  LINK_RELAY_STATE,
   LINK_STATUS,
   LINK_TIME,
   type Live,
   type MeterMessage,
   type MeterRecord,
   REFUSED_NOT_KEPT,
+  type RelayState,
 } from '../../protocol/wire/link-messages.ts';
 import { BootTimes, type TimeMark } from './boot-times.ts';
 import { believedSlot, byMeterTime, isLater, type RegisterPoint } from './slots.ts';
@@ -80,6 +82,8 @@ export class MeterIntake {
   doubled = 0;
   refused = 0;
   hello: Hello | null = null;
+  /** What the meter said last of its relay. */
+  relay: RelayState | null = null;
   readonly #knownMs: number;
   #meterId: string | null;
   #identified = false;
@@ -152,6 +156,7 @@ export class MeterIntake {
     if (message.type === LINK_LIVE) this.#receiveLive(message, nowMs);
     else if (message.type === LINK_RECORD) this.#receiveRecord(message, nowMs);
     else if (message.type === LINK_CLAMP) this.#portion.clamps.push(message);
+    else if (message.type === LINK_RELAY_STATE) this.relay = message;
     else if (message.type === LINK_REFUSED) {
       // What is no longer in the meter's flash: HELLO says from where on it still has records.
       if (message.command === LINK_READ && message.reason === REFUSED_NOT_KEPT) this.#wanted.status = true;

@@ -18,6 +18,8 @@ import {
   type Live,
   type MeterMessage,
   type MeterRecord,
+  type RelayCommand,
+  type RelayState,
 } from '../../protocol/wire/link-messages.ts';
 import { nodeNatives } from '../../protocol/wire/node-natives.ts';
 import type { GatewayStore, NewReport, TimedLive } from '../store.ts';
@@ -101,6 +103,14 @@ export class MeterLink {
   get connected(): boolean {
     return this.#intake.heardWithin(SILENT_MS, this.#options.clock.nowMs());
   }
+  /** Which start of the meter is heard now; 0 where none is. */
+  get boot(): number {
+    return this.connected ? (this.#intake.hello?.boot ?? 0) : 0;
+  }
+  /** What the meter said last of its relay; null where it never did. */
+  get relay(): RelayState | null {
+    return this.#intake.relay;
+  }
   /** Records that are known to be still in the meter only. */
   get missingRecords(): number {
     return this.#intake.missingRecords;
@@ -133,6 +143,11 @@ export class MeterLink {
       this.#clampQuestions.push(answered);
       this.#send({ type: LINK_CHECK_CLAMP });
     });
+  }
+
+  /** Switches the load on the meter's relay. Without a new word the meter switches it on again (RELAY_LEASE_MS). */
+  setRelay(command: RelayCommand): void {
+    this.#send(command);
   }
 
   #receive(chunk: Uint8Array): void {
