@@ -96,11 +96,21 @@ export class PassKeeper {
     return this.#keys ? Buffer.from(passKeysDigest(this.#keys)).toString('hex') : null;
   }
 
+  /**
+   * What kept today's pass from coming may be gone: initialised, attested, online again. Today's is asked for now; tomorrow's keeps
+   * its time, whatever happens.
+   */
+  wake(): void {
+    this.#due.delete(dayOf(this.#options.clock.nowMs()));
+    this.tick();
+  }
+
   /** Looks what is due. Called as time goes on; asks for nothing that is there or on its way. */
   tick(): void {
     if (this.#fetching || this.#closed) return;
     const nowMs = this.#options.clock.nowMs();
     const today = dayOf(nowMs);
+    if (today === 0) return; // a conductor has not told the time yet
     for (const day of this.#due.keys()) if (day < today) this.#due.delete(day);
     const days = [today, today + 1].filter((day) => this.#wants(day) && this.#dueAt(day, nowMs) <= nowMs);
     if (days.length > 0) this.#start(days);

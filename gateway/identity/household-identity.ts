@@ -140,6 +140,12 @@ export class HouseholdIdentity implements Pick<Identity, 'signerFor'> {
     return this.#signers.ofSlot(slot);
   }
 
+  /** The certified pseudonym of a day, compressed, 33 B; null where there is none. */
+  pseudonymOf(day: number): Uint8Array | null {
+    const pseudonym = this.#store.pseudonym(day);
+    return pseudonym && decodePseudonymCertificate(pseudonym.certificate).publicKey;
+  }
+
   /** For requests under a name to a service; null before initialisation. @param audience the service's role */
   requestIdentity(kind: 'identifier' | 'household', audience: string): RequestIdentity | null {
     const certificates = this.#store.get('certificates');

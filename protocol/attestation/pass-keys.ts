@@ -21,8 +21,10 @@ import { ByteReader, ByteWriter } from '../wire/bytes.ts';
 import { PASS_KEY_BYTES } from './pass.ts';
 
 const VERSION = 1;
-/** Two months that are still to be settled, the running one, and one ahead. */
-export const PASS_KEYS_MOST_DAYS = 200;
+/** Two months that are still to be settled, the running one, and one ahead; in base64url it fits into an answer of 64 kB. */
+export const PASS_KEYS_MOST_DAYS = 180;
+/** Length of a list of the most days. */
+export const PASS_KEYS_MOST_BYTES = 7 + PASS_KEYS_MOST_DAYS * PASS_KEY_BYTES + ED25519_SIGNATURE_BYTES;
 
 export interface PassKeys {
   firstDay: number;
