@@ -8,6 +8,8 @@ import * as v from 'valibot';
 import { HPKE_PUBLIC_KEY_BYTES } from '../protocol/crypto/hpke.ts';
 import { PUBLIC_KEY_BYTES } from '../protocol/crypto/p256.ts';
 import { AREA_PATTERN } from '../protocol/readings/area.ts';
+import { controlSettings, resolvedControl } from './control/config.ts';
+import { billingConfig, resolveBillingConfig } from './billing/config.ts';
 
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
@@ -71,6 +73,10 @@ const schema = v.strictObject({
       authorityFile: path,
     }),
   ),
+  /** Prices, log and bill; absent: this household is not billed here. */
+  billing: v.optional(billingConfig),
+  /** Appliances, and who may tell them something; absent: none. */
+  control: v.optional(controlSettings),
   /** The customer's page; null: none. Port 0 takes any free one. */
   web: v.nullable(v.strictObject({ port: port(0), host: name })),
   clock: v.optional(v.picklist(['conductor', 'system'], 'is neither conductor nor system'), 'system'),
@@ -99,6 +105,8 @@ export function loadConfig(file: string): GatewayConfig {
     ...config,
     dataDir: resolve(base, config.dataDir),
     broker: { ...config.broker, caFile: resolve(base, config.broker.caFile) },
+    control: config.control && resolvedControl(config.control, (path) => resolve(base, path)),
+    billing: config.billing && resolveBillingConfig(config.billing, (path) => resolve(base, path)),
     identity: config.identity && {
       ...config.identity,
       caFile: resolve(base, config.identity.caFile),

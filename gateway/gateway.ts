@@ -5,7 +5,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../protocol/time/clock.ts';
+import type { Billing } from './billing/billing.ts';
+import { openBilling } from './billing/open.ts';
 import type { GatewayConfig } from './config.ts';
+import { HouseholdControl } from './control/start.ts';
 import { Household } from './household.ts';
 import { type MeterChannel, openChannel } from './meter/channel.ts';
 import { MeterLink } from './meter/link.ts';
@@ -21,20 +24,37 @@ export class Gateway {
   readonly identity: IdentityKeeper;
   readonly link: MeterLink;
   readonly uplink: Uplink;
+  /** Null: this household is not billed here. */
+  readonly billing: Billing | null;
+  /** Null: no appliances are told anything. */
+  readonly control: HouseholdControl | null;
   readonly household: Household;
   #page: Page | null = null;
 
   constructor(config: GatewayConfig, clock: Clock, log: (line: string) => void) {
     this.config = config;
-    this.store = new GatewayStore(config.dataDir);
     this.identity = new IdentityKeeper(config.tcti, config.dataDir, identityOptions(config, clock, log));
+    const broker = { url: config.broker.url, ca: readFileSync(config.broker.caFile, 'utf8') };
+    this.billing = config.billing
+      ? openBilling({
+          config: config.billing,
+          dataDir: config.dataDir,
+          broker,
+          tpm: () => this.identity.tpm(),
+          household: this.identity.household,
+          clock,
+          log,
+        })
+      : null;
+    this.store = new GatewayStore(config.dataDir, this.billing?.companions);
+    this.billing?.attach(this.store);
     this.uplink = new Uplink({
       store: this.store,
       clock,
       signers: this.identity,
       area: config.area,
       providerPublicKey: Buffer.from(config.providerPublicKey, 'hex'),
-      broker: { url: config.broker.url, ca: readFileSync(config.broker.caFile, 'utf8') },
+      broker,
       log,
     });
     this.channel = openChannel(config.meterLink);
@@ -47,12 +67,26 @@ export class Gateway {
       onReports: () => this.uplink.reportsAdded(),
       log,
     });
+    this.control = config.control
+      ? new HouseholdControl({
+          settings: config.control,
+          dataDir: config.dataDir,
+          clock,
+          area: config.area,
+          broker: { url: config.broker.url, ca: readFileSync(config.broker.caFile, 'utf8') },
+          importPrice: (slot) => this.household.importPrice(slot),
+          relay: this.link,
+          log,
+        })
+      : null;
     this.household = new Household({
       householdName: config.householdName,
       clock,
       store: this.store,
       link: this.link,
       uplink: this.uplink,
+      control: this.control?.control,
+      billing: this.billing,
     });
     this.#log = log;
   }
@@ -61,8 +95,10 @@ export class Gateway {
   /** Nothing but a port that is taken keeps it from starting: TPM, meter and grid may come later. */
   async start(): Promise<{ url?: string; firstPassword?: string; authorityFingerprint?: string }> {
     await this.identity.open().catch((error: Error) => this.#log(`TPM: ${error.message}`));
+    await this.billing?.start();
     this.link.start();
     this.uplink.start();
+    await this.control?.start();
     const { web, dataDir } = this.config;
     if (web === null) return {};
     const { startPage } = await import('./web/server.ts'); // a gateway without a page needs none of it
@@ -75,6 +111,8 @@ export class Gateway {
   tick(): void {
     this.link.tick();
     this.identity.household?.tick();
+    this.control?.control.tick();
+    this.billing?.tick();
   }
 
   /** How many things still have to reach the grid: reports, and records that are known to be in the meter only. */
@@ -88,14 +126,20 @@ export class Gateway {
     if (question === 'identity') return this.identity.household?.state ?? null;
     if (question === 'totals') return this.#totals();
     if (question === 'quarterHours') return this.#quarterHours();
+    if (question === 'billing') return this.billing?.report() ?? null;
+    if (question === 'bill') return this.household.bill(argument as number);
+    if (question === 'appliances') return this.household.appliances();
+    if (question === 'controlMessages') return this.household.controlMessages();
     if (question === 'reports') return this.household.reports(0, Number.MAX_SAFE_INTEGER);
     return null;
   }
 
   async close(): Promise<void> {
     await this.#page?.close();
+    await this.control?.close();
     await this.link.close();
     await this.uplink.close();
+    await this.billing?.close();
     await this.identity.close();
     this.store.close();
   }

@@ -18,8 +18,11 @@ import {
 import type { MeterLink } from './meter/link.ts';
 import type { GatewayStore, Report, TimedLive } from './store.ts';
 import type { Uplink } from './uplink/uplink.ts';
+import { type Control, PolicyError } from './control/control.ts';
 import type {
+  ApplianceRow,
   BillView,
+  ControlView,
   HouseholdView,
   LivePoint,
   MinutePoint,
@@ -43,8 +46,10 @@ export interface HouseholdParts {
   store: GatewayStore;
   link: MeterLink;
   uplink: Pick<Uplink, 'connected' | 'pending' | 'trouble' | 'isSent'>;
-  /** Absent where this household is not billed here. */
-  billing?: { bill(month: number): BillView; prices(fromSlot: number, toSlot: number): PriceRow[] };
+  /** Null where this household is not billed here. */
+  /** Absent where there are no appliances. */
+  control?: Pick<Control, 'appliances' | 'messages' | 'refusals' | 'setPolicy' | 'trouble'>;
+  billing?: { bill(month: number): BillView; prices(fromSlot: number, toSlot: number): PriceRow[] } | null;
 }
 
 export class Household implements HouseholdView {
@@ -112,6 +117,37 @@ export class Household implements HouseholdView {
 
   prices(fromMs: number, toMs: number): PriceRow[] {
     return this.#parts.billing?.prices(...slotRange(fromMs, toMs)) ?? [];
+  }
+
+  appliances(): ApplianceRow[] {
+    return this.#parts.control?.appliances() ?? [];
+  }
+
+  setPolicy(appliance: string, rules: unknown): void {
+    if (!this.#parts.control) throw new PolicyError('appliance', 'is none of this household');
+    this.#parts.control.setPolicy(appliance, rules);
+  }
+
+  controlMessages(): ControlView {
+    const { control, clock } = this.#parts;
+    if (!control) return { messages: [], refusals: [], trouble: null };
+    const nowMs = clock.nowMs();
+    return {
+      messages: control.messages().map(({ id, area: _, notBeforeMs, expiresMs, ...message }) => ({
+        ...message,
+        id: Buffer.from(id).toString('hex'),
+        notBeforeMs,
+        expiresMs,
+        state: nowMs < notBeforeMs ? 'to come' : nowMs < expiresMs ? 'in force' : 'over',
+      })),
+      refusals: control.refusals(),
+      trouble: control.trouble,
+    };
+  }
+
+  /** Milli-cent per kWh, undefined where it is not known. */
+  importPrice(slot: number): number | undefined {
+    return this.#parts.billing?.prices(slot, slot + 1)[0]?.importMilliCentPerKwh;
   }
 
   connection(): { meter: boolean; grid: boolean; pendingReports: number } {

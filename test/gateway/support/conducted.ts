@@ -60,9 +60,9 @@ export class ConductedGateway {
     return settled as Promise<SettledMessage>;
   }
 
-  async ask(question: string): Promise<unknown> {
+  async ask(question: string, argument?: unknown): Promise<unknown> {
     const answer = this.#next((message) => message.type === 'answer');
-    this.#child?.send({ type: 'ask', id: 1, question }, () => {});
+    this.#child?.send({ type: 'ask', id: 1, question, argument }, () => {});
     return ((await answer) as { value: unknown }).value;
   }
 
