@@ -95,7 +95,7 @@ export type EndorsementKind = keyof typeof KINDS;
 /** @throws TpmError of kind `refused` where the TPM has no certificate of this kind */
 export async function readEndorsement(esys: Esys, kind: EndorsementKind): Promise<Endorsement> {
   const found = await readNv(esys, KINDS[kind].certificateIndex);
-  if (!found) throw new TpmError('refused', `the TPM has no certificate of its maker for an ${kind} endorsement key`);
+  if (!found) throw new TpmError('refused', `the TPM has no certificate of its maker for a ${kind} endorsement key`);
   const publicBlob = await withEndorsementKey(esys, kind, async (_, described) => described);
   return { certificate: withoutPadding(found), publicBlob };
 }
@@ -127,8 +127,7 @@ export function activate(
           const [secret] = await esys.call('ActivateCredential', ak, ek, sessions, idObject, encryptedSecret);
           return secret.subarray(2);
         } catch (error) {
-          if (!(error instanceof TpmError) || error.kind !== 'refused' || !FOREIGN.has(errorNumber(error.rc)))
-            throw error;
+          if (!(error instanceof TpmError) || !(await isForeign(esys, error))) throw error;
           const message = 'the credential was made for another endorsement key, or for another attestation key';
           throw new TpmError('foreign credential', `${message} (${error.message})`, error.rc, error);
         }
@@ -138,6 +137,14 @@ export function activate(
 }
 /** TPM_RC_VALUE, _SIZE, _INTEGRITY, _INSUFFICIENT, _ECC_POINT: what decrypting with another key comes to. */
 const FOREIGN = new Set([0x84, 0x95, 0x9f, 0x9a, 0xa7]);
+
+/** libtpms says TPM_RC_FAILURE where RSA-OAEP does not decrypt; a TPM that has failed says so to the next command, too. */
+async function isForeign(esys: Esys, { kind, rc }: TpmError): Promise<boolean> {
+  if (kind === 'refused') return FOREIGN.has(errorNumber(rc));
+  if (kind !== 'failed') return false;
+  await esys.call('ReadClock', []);
+  return true;
+}
 
 async function withEndorsementKey<T>(
   esys: Esys,

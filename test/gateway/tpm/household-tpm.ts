@@ -1,12 +1,16 @@
 /**
  * A swtpm of its own for a test. Making a TPM takes a second, so each test process makes one and every test starts a copy.
  */
+import { execFile } from 'node:child_process';
 import { rmSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import type { ExecutionContext } from 'ava';
-import { cloneTpm, type RunningTpm, setUpTpm, startTpm } from '../../../bench/software-tpm.ts';
+import { cloneTpm, findTool, type RunningTpm, setUpTpm, startTpm } from '../../../bench/software-tpm.ts';
+import type { Tpm } from '../../../gateway/tpm/tpm.ts';
+import type { EkRootsOptions } from '../../../protocol/attestation/ek-chain.ts';
 
 let making: Promise<string> | undefined;
 
@@ -21,8 +25,29 @@ function manufactured(): Promise<string> {
   return making;
 }
 
+/** Who made the TPMs of this process, PEM: for `EkRoots`. */
+export async function tpmMakers(): Promise<Required<Pick<EkRootsOptions, 'roots' | 'intermediates'>>> {
+  const ca = await tpmCa();
+  return {
+    roots: [await readFile(join(ca, 'swtpm-localca-rootca-cert.pem'), 'utf8')],
+    intermediates: [await readFile(join(ca, 'issuercert.pem'), 'utf8')],
+  };
+}
+
+/** How many objects and sessions lie in the TPM's memory now. */
+export const loaded = (tpm: Tpm): Promise<number> =>
+  tpm.run(async (esys) => {
+    let count = 0;
+    for (const first of [0x80000000, 0x02000000]) {
+      const [, capability] = await esys.call('GetCapability', [], 1, first, 64);
+      count += capability.readUInt32BE(4);
+    }
+    return count;
+  });
+
 export interface HouseholdTpm {
   readonly tcti: string;
+  readonly port: number;
   /** Where this test may keep what it likes. */
   readonly directory: string;
   pid(): number;
@@ -31,6 +56,8 @@ export interface HouseholdTpm {
   stop(): Promise<void>;
   /** On the same state and the same port. */
   start(): Promise<void>;
+  /** As by its reset pin: what was loaded is gone, PCRs begin anew, and it waits for TPM2_Startup. */
+  reset(): Promise<void>;
 }
 
 /** Where the authority of all TPMs of this process keeps its certificates. */
@@ -50,12 +77,16 @@ export async function householdTpm(t: ExecutionContext, { fresh = false } = {}):
   });
   return {
     tcti: swtpm.tcti,
+    port: swtpm.port,
     directory,
     pid: () => swtpm.pid,
     kill: () => swtpm.kill(),
     stop: () => swtpm.stop(),
     async start() {
       swtpm = await startTpm(state, { port: swtpm.port });
+    },
+    async reset() {
+      await promisify(execFile)(findTool('swtpm_ioctl'), ['--tcp', `127.0.0.1:${swtpm.port + 1}`, '-i']);
     },
   };
 }
