@@ -92,8 +92,8 @@ export class ImageReceiver {
     this.pagesReady = 0;
     this.headDue = false;
     if (!target || command.length > Math.min(target.capacity(), this.mostBytes)) this.state = IMAGE_NO_ROOM;
-    else if (command.version <= this.running.version) this.state = IMAGE_OLDER;
     else if (this.running.trial) this.state = IMAGE_ON_TRIAL;
+    else if (command.version <= this.running.version) this.state = IMAGE_OLDER;
     else this.resume(target);
     return this.answer();
   }

@@ -19,7 +19,9 @@ import {
   LINK_ACK,
   LINK_CLAMP,
   LINK_HELLO,
+  LINK_IMAGE_STATE,
   LINK_LIVE,
+  LINK_MEASUREMENT,
   LINK_READ,
   LINK_RECORD,
   LINK_REFUSED,
@@ -157,6 +159,8 @@ export class MeterIntake {
     else if (message.type === LINK_RECORD) this.#receiveRecord(message, nowMs);
     else if (message.type === LINK_CLAMP) this.#portion.clamps.push(message);
     else if (message.type === LINK_RELAY_STATE) this.relay = message;
+    else if (message.type === LINK_IMAGE_STATE || message.type === LINK_MEASUREMENT)
+      return; // link.ts hands them on
     else if (message.type === LINK_REFUSED) {
       // What is no longer in the meter's flash: HELLO says from where on it still has records.
       if (message.command === LINK_READ && message.reason === REFUSED_NOT_KEPT) this.#wanted.status = true;

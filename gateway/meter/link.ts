@@ -13,11 +13,20 @@ import {
   type Clamp,
   FLAG_NO_CLOCK,
   type GatewayCommand,
+  type Hello,
+  type ImageCommand,
+  type ImageState,
   LINK_CHECK_CLAMP,
+  LINK_HELLO,
+  LINK_IMAGE_STATE,
+  LINK_MEASUREMENT,
+  LINK_REFUSED,
   LINK_TIME,
   type Live,
+  type Measurement,
   type MeterMessage,
   type MeterRecord,
+  type Refused,
   type RelayCommand,
   type RelayState,
 } from '../../protocol/wire/link-messages.ts';
@@ -43,6 +52,8 @@ export interface MeterLinkOptions {
   onLives(lives: readonly TimedLive[]): void;
   /** New reports are in the store. */
   onReports(): void;
+  /** A message of the household's own meter that is about its program (gateway/update). */
+  onImages?(message: Hello | ImageState | Measurement | Refused): void;
   log(line: string): void;
 }
 export interface LinkCounters {
@@ -150,13 +161,20 @@ export class MeterLink {
     this.#send(command);
   }
 
+  /** An update, or the question which program runs; who sends it waits for `onImages`. */
+  sendImageCommand(command: ImageCommand): void {
+    this.#send(command);
+  }
+
   #receive(chunk: Uint8Array): void {
     const nowMs = this.#options.clock.nowMs();
     const text = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength).toString('latin1');
     const bodies = this.#reader.push(text);
     for (const body of bodies) {
       const message = this.#decode(body);
-      if (message !== null) this.#intake.receive(message, nowMs);
+      if (message === null) continue;
+      this.#intake.receive(message, nowMs);
+      if (this.connected && isOfImages(message)) this.#options.onImages?.(message);
     }
     if (bodies.length > 0) this.#settle();
   }
@@ -215,6 +233,12 @@ export class MeterLink {
     this.#alarmsLogged = alarms;
   }
 }
+
+const isOfImages = (message: MeterMessage): message is Hello | ImageState | Measurement | Refused =>
+  message.type === LINK_HELLO ||
+  message.type === LINK_IMAGE_STATE ||
+  message.type === LINK_MEASUREMENT ||
+  message.type === LINK_REFUSED;
 
 /** A meter that knows the time ticks on whole seconds; what its marks cannot say to the ms, this does. */
 function placeLives(lives: readonly Live[], times: BootTimes): TimedLive[] {

@@ -14,6 +14,7 @@
  *        …   1+n  stages             each: percent u8, fromMs u48; in order
  *        …   1+n  accepted.gateway   values of PCR 8 during the roll-out, 32 B each
  *        …   1+n  accepted.meter     values of PCR 9, likewise
+ *        …   1+n  authorizations     each: PCR 8 and PCR 9, 32 B each; counterMost u32; signature of the policy key, 64 B
  *        …   2+n  notes              UTF-8, for people
  *        …     8  key                first 8 B of SHA-256(release key)
  *        …    64  signature          Ed25519 over label ‖ everything before
@@ -22,6 +23,8 @@
  * (`isIncluded`), from a secret of its own, so nobody is told who updates when.
  */
 import { createHash, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
+import { PCR_GATEWAY, PCR_METER } from '../attestation/evidence.ts';
+import { NV_INDEX, type ReleaseAuthorization } from '../attestation/policy.ts';
 import { LABELS, labelled } from '../crypto/labels.ts';
 import { ByteReader, ByteWriter, MalformedError } from '../wire/bytes.ts';
 
@@ -58,6 +61,11 @@ export interface Manifest {
   stages: readonly Stage[];
   /** What PCR 8 (gateway) and PCR 9 (meter) may hold while it is rolled out, 32 B each. */
   accepted: { gateway: readonly Uint8Array[]; meter: readonly Uint8Array[] };
+  /**
+   * States in which what is sealed opens (protocol/attestation/policy.ts): those that a device passes through on its way from
+   * the release before to this one. The TPM believes their own signatures only.
+   */
+  authorizations?: readonly ReleaseAuthorization[];
   notes: string;
 }
 
@@ -195,6 +203,18 @@ function encodeBody(manifest: Manifest): Uint8Array {
       writer.bytes(`accepted.${party}[${i}]`, value, DIGEST_BYTES);
     });
   }
+  const { authorizations = [] } = manifest;
+  writer.u8('authorizations.length', authorizations.length);
+  authorizations.forEach(({ pcrs, counterMost, signature }, i) => {
+    for (const pcr of [PCR_GATEWAY, PCR_METER])
+      writer.bytes(
+        `authorizations[${i}].pcr${pcr}`,
+        pcrs.find((one) => one.pcr === pcr)?.value ?? new Uint8Array(0),
+        DIGEST_BYTES,
+      );
+    writer.u32(`authorizations[${i}].counterMost`, counterMost);
+    writer.bytes(`authorizations[${i}].signature`, signature, SIGNATURE_BYTES);
+  });
   const notes = Buffer.from(manifest.notes, 'utf8');
   const body = writer.u16('notes.length', notes.length).bytes('notes', notes, notes.length).finish();
   decodeBody(body); // what is out of range is not signed
@@ -221,11 +241,21 @@ function decodeBody(body: Uint8Array): Manifest {
     stages.push({ percent, fromMs });
   }
   const accepted = { gateway: readValues(reader, 'accepted.gateway'), meter: readValues(reader, 'accepted.meter') };
+  const authorizations: ReleaseAuthorization[] = [];
+  for (let i = 0, count = readCount(reader, 'authorizations', VALUES_MOST); i < count; i++) {
+    const pcrs = [PCR_GATEWAY, PCR_METER].map((pcr) => ({
+      pcr,
+      value: reader.bytes(`authorizations[${i}].pcr${pcr}`, DIGEST_BYTES),
+    }));
+    const counterMost = reader.u32(`authorizations[${i}].counterMost`);
+    const signature = reader.bytes(`authorizations[${i}].signature`, SIGNATURE_BYTES);
+    authorizations.push({ pcrs, counterIndex: NV_INDEX.version, counterMost, signature });
+  }
   const notesBytes = reader.u16('notes.length');
   if (notesBytes > NOTES_MOST_BYTES) throw reader.error('notes.length', `is ${notesBytes}`);
   const notes = Buffer.from(reader.bytes('notes', notesBytes)).toString('utf8');
   reader.end();
-  return { version, firmware, gateway, notBeforeMs, retiresMs, stages, accepted, notes };
+  return { version, firmware, gateway, notBeforeMs, retiresMs, stages, accepted, authorizations, notes };
 }
 
 function readRelease(reader: ByteReader, name: string): Release {

@@ -1,6 +1,7 @@
 import { createHash, generateKeyPairSync } from 'node:crypto';
 import test from 'ava';
 import fc from 'fast-check';
+import { NV_INDEX } from '../../../protocol/attestation/policy.ts';
 import {
   checkFirmware,
   checkInstallable,
@@ -32,6 +33,17 @@ const manifest: Manifest = {
     { percent: 100, fromMs: NOW + 86_400_000 },
   ],
   accepted: { gateway: [sha256(Buffer.of(1))], meter: [sha256(Buffer.of(2)), sha256(Buffer.of(3))] },
+  authorizations: [
+    {
+      pcrs: [
+        { pcr: 8, value: sha256(Buffer.of(4)) },
+        { pcr: 9, value: sha256(Buffer.of(5)) },
+      ],
+      counterIndex: NV_INDEX.version,
+      counterMost: 7,
+      signature: Buffer.alloc(64, 6),
+    },
+  ],
   notes: 'Erases pages ahead; „Zähler“ spelt right.',
 };
 const refusal = (action: () => unknown): { trouble: ManifestTrouble; message: string } => {
