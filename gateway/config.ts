@@ -8,8 +8,8 @@ import * as v from 'valibot';
 import { HPKE_PUBLIC_KEY_BYTES } from '../protocol/crypto/hpke.ts';
 import { PUBLIC_KEY_BYTES } from '../protocol/crypto/p256.ts';
 import { AREA_PATTERN } from '../protocol/readings/area.ts';
-import { controlSettings, resolvedControl } from './control/config.ts';
 import { billingConfig, resolveBillingConfig } from './billing/config.ts';
+import { controlSettings, resolvedControl } from './control/config.ts';
 
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';

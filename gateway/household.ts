@@ -15,10 +15,10 @@ import {
   FLAG_POWER_CUT,
   FLAG_REVERSED,
 } from '../protocol/wire/link-messages.ts';
+import { type Control, PolicyError } from './control/control.ts';
 import type { MeterLink } from './meter/link.ts';
 import type { GatewayStore, Report, TimedLive } from './store.ts';
 import type { Uplink } from './uplink/uplink.ts';
-import { type Control, PolicyError } from './control/control.ts';
 import type {
   ApplianceRow,
   BillView,
@@ -47,9 +47,9 @@ export interface HouseholdParts {
   link: MeterLink;
   uplink: Pick<Uplink, 'connected' | 'pending' | 'trouble' | 'isSent'>;
   /** Null where this household is not billed here. */
+  billing?: { bill(month: number): BillView; prices(fromSlot: number, toSlot: number): PriceRow[] } | null;
   /** Absent where there are no appliances. */
   control?: Pick<Control, 'appliances' | 'messages' | 'refusals' | 'setPolicy' | 'trouble'>;
-  billing?: { bill(month: number): BillView; prices(fromSlot: number, toSlot: number): PriceRow[] } | null;
 }
 
 export class Household implements HouseholdView {

@@ -4,6 +4,8 @@
  * still wait. The same every time it is made.
  */
 import type {
+  ApplianceRow,
+  ControlView,
   HouseholdView,
   LivePoint,
   MinutePoint,
@@ -112,6 +114,13 @@ export class MemoryHousehold implements HouseholdView {
     });
   }
 
+  appliances(): ApplianceRow[] {
+    return [];
+  }
+  setPolicy(): void {}
+  controlMessages(): ControlView {
+    return { messages: [], refusals: [], trouble: null };
+  }
   bill() {
     return null;
   }
