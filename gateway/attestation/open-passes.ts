@@ -25,8 +25,8 @@ export function openPasses({ verifier, identity, ...options }: PassAccess): Pass
       return callService({ ...verifier, path: PASSES_PATH, body: request, answer: passAnswer, identity: household });
     },
     fetchKeys: async () => {
-      const { list } = await callService({ ...verifier, path: PASS_KEYS_PATH, answer: passKeysAnswer });
-      return list;
+      const { passKeys } = await callService({ ...verifier, path: PASS_KEYS_PATH, answer: passKeysAnswer });
+      return passKeys;
     },
   });
 }

@@ -42,16 +42,20 @@ export class TrustFiles implements Trust {
   readonly #revocations: WatchedFile<RevocationList>;
   readonly #passKeys: WatchedFile<PassKeys>;
 
-  /** @throws ConfigError where a file is not there, or not signed by the key that is pinned */
+  /**
+   * The verifier may publish its keys later: until then nobody's pass can be judged, and each is asked for again.
+   * @throws ConfigError where the list of revocations is not there, or a file is not signed by the key that is pinned
+   */
   constructor({ pseudonymIssuers, revocationFile, passMasterKey, passKeysFile }: TrustConfig) {
     this.#issuers = pseudonymIssuers;
-    this.#revocations = new WatchedFile(revocationFile, (bytes, known) => {
+    this.#revocations = new WatchedFile<RevocationList>(revocationFile, (bytes, known) => {
       const list = openRevocationList(bytes, pseudonymIssuers);
       if (known && list.number < known.number)
         throw new RevocationListError('revocationList.number', `is ${list.number}, older than ${known.number}`);
       return list;
     });
-    this.#passKeys = new WatchedFile(passKeysFile, (bytes, known) =>
+    if (!this.#revocations.content) throw new ConfigError(revocationFile, '', 'is not there');
+    this.#passKeys = new WatchedFile<PassKeys>(passKeysFile, (bytes, known) =>
       joinPassKeys(known, openPassKeys(bytes, passMasterKey)),
     );
   }
@@ -71,11 +75,12 @@ export class TrustFiles implements Trust {
   }
 
   isRevoked(pseudonym: Uint8Array): boolean {
-    return isRevoked(this.#revocations.content, pseudonym);
+    return isRevoked(this.#revocations.content!, pseudonym);
   }
 
   passKeyOf(day: number): BlindRsaKey | undefined {
-    return passKeyOf(this.#passKeys.content, day);
+    const keys = this.#passKeys.content;
+    return keys && passKeyOf(keys, day);
   }
 }
 
@@ -84,7 +89,7 @@ class WatchedFile<T> {
   readonly #file: string;
   readonly #open: (bytes: Uint8Array, known: T | undefined) => T;
   #content: T | undefined;
-  #writtenMs: number | undefined = -1;
+  #writtenMs: number | undefined;
 
   constructor(file: string, open: (bytes: Uint8Array, known: T | undefined) => T) {
     this.#file = file;
@@ -92,8 +97,9 @@ class WatchedFile<T> {
     this.refresh();
   }
 
-  get content(): T {
-    return this.#content!;
+  /** Undefined where it was not there yet. */
+  get content(): T | undefined {
+    return this.#content;
   }
 
   /** @returns whether it was read */

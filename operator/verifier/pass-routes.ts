@@ -33,9 +33,9 @@ export function passRoutes({ office, nowMs, isTrusted }: PassRoutesOptions): Rou
       method: 'GET',
       path: PASS_KEYS_PATH,
       handle: () => {
-        const list = office.passKeys;
-        if (!list) throw starting;
-        return { list };
+        const { passKeys } = office;
+        if (!passKeys) throw starting;
+        return { passKeys };
       },
     }),
   ];

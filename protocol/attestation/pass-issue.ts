@@ -6,8 +6,8 @@
  *                                                                    and for which days; nothing of the pseudonyms
  *   {passes: [{day, signature} | {day, refusal}]} ◄───────────────── signs once for each device and day
  *
- *   GET /pass-keys, without a name ────────────────────────────────► anybody may have them
- *   {list} ◄──────────────────────────────────────────────────────── signed by the master key (pass-keys.ts)
+ *   GET /passes/keys, without a name ──────────────────────────────► anybody may have them
+ *   {passKeys} ◄──────────────────────────────────────────────────── signed by the master key (pass-keys.ts)
  *
  * The same blinded bytes get the same answer; other bytes for the same day are refused. A pass for tomorrow is asked for at a random
  * time today, never at one that something sent under a pseudonym would follow.
@@ -18,7 +18,7 @@ import { PASS_KEY_BYTES } from './pass.ts';
 import { PASS_KEYS_MOST_BYTES } from './pass-keys.ts';
 
 export const PASSES_PATH = '/passes';
-export const PASS_KEYS_PATH = '/pass-keys';
+export const PASS_KEYS_PATH = '/passes/keys';
 
 /** The verifier signs for the running day and so many after it: it vouches for what it knows now. */
 export const PASS_DAYS_AHEAD = 2;
@@ -53,4 +53,4 @@ export const passAnswer = v.strictObject({
 });
 export type PassAnswer = v.InferOutput<typeof passAnswer>;
 
-export const passKeysAnswer = v.strictObject({ list: bytes(1, PASS_KEYS_MOST_BYTES) });
+export const passKeysAnswer = v.strictObject({ passKeys: bytes(1, PASS_KEYS_MOST_BYTES) });
