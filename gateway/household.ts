@@ -15,6 +15,7 @@ import {
   FLAG_POWER_CUT,
   FLAG_REVERSED,
 } from '../protocol/wire/link-messages.ts';
+import type { Billing } from './billing/billing.ts';
 import { type Control, PolicyError } from './control/control.ts';
 import type { MeterLink } from './meter/link.ts';
 import type { GatewayStore, Report, TimedLive } from './store.ts';
@@ -47,7 +48,7 @@ export interface HouseholdParts {
   link: MeterLink;
   uplink: Pick<Uplink, 'connected' | 'pending' | 'trouble' | 'isSent'>;
   /** Null where this household is not billed here. */
-  billing?: { bill(month: number): BillView; prices(fromSlot: number, toSlot: number): PriceRow[] } | null;
+  billing?: Pick<Billing, 'bill' | 'prices' | 'logState'> | null;
   /** Absent where there are no appliances. */
   control?: Pick<Control, 'appliances' | 'messages' | 'refusals' | 'setPolicy' | 'trouble'>;
 }
@@ -168,9 +169,11 @@ export class Household implements HouseholdView {
 
   /** What is wrong beside the measurement. */
   #warnings(): string[] {
-    const { link, uplink } = this.#parts;
+    const { link, uplink, billing } = this.#parts;
+    const log =
+      billing && !billing.logState.ok ? [`the record of your meter was changed: ${billing.logState.reason}`] : [];
     const chip = uplink.trouble === null ? [] : ['the security chip does not answer: readings wait here'];
-    return [...link.alarms, ...chip];
+    return [...link.alarms, ...chip, ...log];
   }
 }
 

@@ -10,7 +10,7 @@ import { SLOTS_PER_DAY, slotOf, slotStartMs } from '../../protocol/time/slots.ts
 import { Broadcasts } from '../services/broadcasts.ts';
 import type { ServiceAddress } from '../services/client.ts';
 import type { GatewayStore, StoreCompanion } from '../store.ts';
-import type { BillView, PriceRow } from '../web/household-view.ts';
+import type { BillView, LogState, PriceRow } from '../web/household-view.ts';
 import { Bills, type IdentifierSource } from './bills.ts';
 import { type AnchorPlace, HouseholdLog, type LogKeySource } from './household-log.ts';
 import { PriceBook } from './price-book.ts';
@@ -92,6 +92,10 @@ export class Billing {
   }
 
   // ── what the page shows ──
+
+  get logState(): LogState {
+    return this.log.state;
+  }
 
   bill(month: number): BillView {
     const computed = this.bills.compute(this.#store, month);

@@ -77,7 +77,8 @@ export class HouseholdLog implements StoreCompanion {
   #key: Uint8Array | null = null;
   /** Whether the log was found good and complete, so that what comes can be chained at once. */
   #chaining = false;
-  #checked = false;
+  /** The last day that it was checked on, whatever came of it; -1 before. */
+  #checkedDay = -1;
   #anchor: Anchor | null = null;
   #fault: string | null = null;
   #trouble: string | null = null;
@@ -126,7 +127,7 @@ export class HouseholdLog implements StoreCompanion {
 
   /** To be called when protocol time has moved: does what is due once a day. */
   tick(): void {
-    if (this.#timer === undefined && this.#today() > (this.#anchor?.day ?? -1)) void this.#do();
+    if (this.#timer === undefined && this.#today() > this.#checkedDay) void this.#do();
   }
 
   /** Resolves when nothing is under way. */
@@ -147,7 +148,7 @@ export class HouseholdLog implements StoreCompanion {
     if (this.#fault !== null) return { ok: false, reason: this.#fault };
     if (this.#trouble !== null)
       return { ok: true, reason: `the security chip does not answer, the log waits for it: ${this.#trouble}` };
-    return { ok: true, reason: this.#checked ? null : 'the log has not been checked yet' };
+    return { ok: true, reason: this.#checkedDay >= 0 ? null : 'the log has not been checked yet' };
   }
 
   report(): LogReport {
@@ -202,7 +203,7 @@ export class HouseholdLog implements StoreCompanion {
       // without this first one, whoever removed the anchor could say that there never was one
       if (this.#anchor === null) await this.#anchorAt(key, place.generation + 1, 0, NO_CODE);
       this.#chainWaiting(key);
-      this.#checked = true;
+      this.#checkedDay = this.#today();
       if (this.#fault !== null) log('log: it is as it was written again');
       this.#fault = null;
       const { generation, day } = this.#anchor!;
@@ -319,7 +320,7 @@ export class HouseholdLog implements StoreCompanion {
 
   #found(fault: string): void {
     this.#chaining = false;
-    this.#checked = true;
+    this.#checkedDay = this.#today();
     if (fault !== this.#fault) this.#options.log(`log: ${fault}`);
     this.#fault = fault;
   }

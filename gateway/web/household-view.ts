@@ -56,9 +56,11 @@ export interface BillLine {
   /** Quarter hours of the day whose price is not known yet: their energy is in the line, their money is not. */
   unpriced: number;
 }
-/** Whether what the meter said is kept unchanged, and in plain words what is wrong where it is not. */
+/** Whether what the meter said is kept unchanged. */
 export interface LogState {
+  /** False: it was changed; `reason` says what and where. */
   ok: boolean;
+  /** In plain words; also set where nothing was changed but something waits, such as for the security chip. */
   reason: string | null;
 }
 /** The bill of a calendar month of UTC, computed in the house; its total is all that the provider learns. */
@@ -85,6 +87,48 @@ export interface PriceRow {
   importMilliCentPerKwh: number;
   exportMilliCentPerKwh: number;
 }
+/** One rule of the customer: all of an appliance's must hold. Minutes after midnight in the household's zone. */
+export type ApplianceRule =
+  | { kind: 'price'; belowMilliCentPerKwh: number }
+  | { kind: 'hours'; fromMinute: number; toMinute: number };
+/** An appliance as it is now. */
+export interface ApplianceRow {
+  /** In addresses: `boiler`. */
+  name: string;
+  label: string;
+  /** `ev-charger`, `heat-pump`, `boiler` … */
+  deviceClass: string;
+  /** Whether it hangs on the meter's relay. */
+  relay: boolean;
+  rules: ApplianceRule[];
+  state: 'on' | 'off' | 'limit';
+  /** W, for `limit`. */
+  limitW: number | null;
+  /** In plain words. */
+  reason: string;
+  source: 'provider' | 'customer' | 'nobody';
+  /** It is as it is until then at least. */
+  untilMs: number;
+}
+/** What the provider has said to the appliances of the area, newest first, and what was not obeyed. */
+export interface ControlView {
+  messages: {
+    id: string;
+    /** `all`: every one. */
+    deviceClass: string;
+    command: 'on' | 'off' | 'limit';
+    limitW: number | null;
+    issuedMs: number;
+    notBeforeMs: number;
+    expiresMs: number;
+    receivedMs: number;
+    state: 'to come' | 'in force' | 'over';
+  }[];
+  /** Each reason once, in plain words. */
+  refusals: { reason: string; times: number; lastMs: number }[];
+  /** Why the provider cannot be asked, in words; null where it can. */
+  trouble: string | null;
+}
 export interface HouseholdView {
   readonly householdName: string;
   nowMs(): number;
@@ -99,6 +143,11 @@ export interface HouseholdView {
   bill(month: number): BillView | null;
   /** Known prices of the quarter hours that begin in [fromMs, toMs). */
   prices(fromMs: number, toMs: number): PriceRow[];
+  /** Empty where the household has none. */
+  appliances(): ApplianceRow[];
+  /** Replaces an appliance's rules with what the form says. @throws PolicyError whose `path` names what is wrong with them */
+  setPolicy(appliance: string, rules: unknown): void;
+  controlMessages(): ControlView;
   /** Whether the meter, the grid side are reachable now, and how much waits to be delivered. */
   connection(): { meter: boolean; grid: boolean; pendingReports: number };
   /** Asks the meter whether its clamp is the right way round, while a resistive load above 500 W is on. */

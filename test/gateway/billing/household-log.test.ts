@@ -192,6 +192,10 @@ for (const [what, statements, reason] of CHANGES) {
     await house.nextDay();
     t.false(house.log.state.ok);
     t.is(house.anchors.generation, 2);
+    const { reads } = house.anchors;
+    house.log.tick();
+    await house.log.idle();
+    t.is(house.anchors.reads, reads, 'it is looked at once a day, not once a second');
   });
 }
 

@@ -4,10 +4,12 @@ import type { AnchorPlace, LogKeySource } from '../../../gateway/billing/househo
 export class MemoryAnchors implements AnchorPlace {
   generation = 0;
   anchor: Uint8Array | null = null;
+  reads = 0;
   /** Set by a test: why the place cannot be reached. */
   away: string | null = null;
 
   async read(): Promise<{ generation: number; anchor: Uint8Array | null }> {
+    this.reads++;
     if (this.away !== null) throw new Error(this.away);
     return { generation: this.generation, anchor: this.anchor };
   }

@@ -1,13 +1,11 @@
 // The gateway as a process with billing: key and anchor in swtpm, prices by broadcast, the bill on the page's view.
-import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
-import { authorizationsText } from '../../../gateway/billing/release-file.ts';
+import { ReleaseKey } from '../../../bench/billing.ts';
 import { Tpm } from '../../../gateway/tpm/tpm.ts';
 import type { BillView } from '../../../gateway/web/household-view.ts';
-import { authorizedBytes, NV_INDEX } from '../../../protocol/attestation/policy.ts';
+import { NV_INDEX } from '../../../protocol/attestation/policy.ts';
 import { pricesTopic } from '../../../protocol/billing/topics.ts';
-import { generateSigningKey, signP256 } from '../../../protocol/crypto/p256.ts';
 import { monthOf } from '../../../protocol/time/months.ts';
 import { SLOT_MS } from '../../../protocol/time/slots.ts';
 import { House, T0 } from '../support/house.ts';
@@ -21,26 +19,13 @@ interface BillingReport {
 test('a gateway with billing: every record in the log, prices heard, the bill grows; through a kill and a TPM that goes away', async (t) => {
   const house = await House.build(t);
   const provider = await startProvider(t, { default: { import: [30_000], export: [8200] } });
-  const releases = generateSigningKey();
   const tpm = await Tpm.open(house.tpm.tcti);
   await tpm.defineCounter(NV_INDEX.version);
-  const state = {
-    pcrs: [...(await tpm.readPcrs([8, 9]))].map(([pcr, value]) => ({ pcr, value })),
-    counterIndex: NV_INDEX.version,
-    counterMost: await tpm.raiseCounter(NV_INDEX.version, 1),
-  };
+  const pcrs = [...(await tpm.readPcrs([8, 9]))].map(([pcr, value]) => ({ pcr, value }));
+  const counterMost = await tpm.raiseCounter(NV_INDEX.version, 1);
   await tpm.close();
-  const authorization = { ...state, signature: signP256(releases.privateKey, authorizedBytes(state)) };
-  writeFileSync(join(house.directory, 'authorizations.json'), authorizationsText([authorization]));
-  Object.assign(house.gateway.config, {
-    billing: {
-      ...provider.prepared.gateway,
-      sealing: {
-        policyKey: Buffer.from(releases.publicKey).toString('hex'),
-        authorizationsFile: 'authorizations.json',
-      },
-    },
-  });
+  const sealing = new ReleaseKey().sealing(join(house.directory, 'authorizations.json'), [{ pcrs, counterMost }]);
+  Object.assign(house.gateway.config, { billing: { ...provider.prepared.gateway, sealing } });
   const report = async () => (await house.gateway.ask('billing')) as BillingReport;
   const bill = async () => (await house.gateway.ask('bill', monthOf(T0))) as BillView;
 
