@@ -12,6 +12,12 @@ import {
   type InitialisationTpm,
 } from '../../gateway/identity/household-identity.ts';
 import { Tpm } from '../../gateway/tpm/tpm.ts';
+import { gridOperatorConfig } from '../../operator/grid-operator/config.ts';
+import { openGridOperator } from '../../operator/grid-operator/party.ts';
+import { loadConfig } from '../../operator/shared/config.ts';
+import type { Role } from '../../operator/shared/party.ts';
+import { trustedThirdPartyConfig } from '../../operator/trusted-third-party/config.ts';
+import { openTrustedThirdParty } from '../../operator/trusted-third-party/party.ts';
 import { DrivenClock } from '../../protocol/time/clock.ts';
 import { type HouseholdTpm, householdTpm, tpmCa } from '../gateway/tpm/household-tpm.ts';
 import { mainOf } from './grid.ts';
@@ -22,24 +28,57 @@ export const TODAY = Math.floor(START_MS / 86_400_000);
 export const AREA = 'north-1';
 export const ADDRESS = 'Musterweg 5, 12345 Musterstadt';
 
+/** What tests do with a party, be it a process or not. */
+type Led = Pick<Party, 'start' | 'advance' | 'ask' | 'kill'>;
+
+/** A party in this process, behind its real service: for tests that are not about its death. */
+class Inside implements Led {
+  readonly #open: () => Promise<Role>;
+  #role: Role | null = null;
+  constructor(open: () => Promise<Role>) {
+    this.#open = open;
+  }
+  async start() {
+    this.#role = await this.#open();
+    return { type: 'ready' as const };
+  }
+  async advance(toMs: number) {
+    this.#role!.advance(toMs);
+    await this.#role!.delivered();
+    return { type: 'settled' as const, atMs: toMs, pending: this.#role!.pending() };
+  }
+  async ask(question: string) {
+    return this.#role!.questions[question]();
+  }
+  async kill() {
+    await this.#role?.close();
+    this.#role = null;
+  }
+}
+
 export interface TestSide {
   directory: string;
   side: IdentitySide;
-  thirdParty: Party;
-  gridOperator: Party;
+  thirdParty: Led;
+  gridOperator: Led;
   clock: DrivenClock;
   /** Moves everybody's clock, and waits until the grid operator's list is delivered. */
   advance(toMs: number): Promise<void>;
 }
 
-export async function startSide(t: ExecutionContext): Promise<TestSide> {
+export async function startSide(t: ExecutionContext, { processes = false } = {}): Promise<TestSide> {
   const directory = mkdtempSync(join(tmpdir(), 'quietmeter-identity-'));
   const ca = await GridCa.open(join(directory, 'grid-ca'));
   const side = await prepareIdentitySide({ directory, ca, tpmCaDir: await tpmCa() });
   const party = (name: string, configPath: string): Party =>
     new Party({ name, main: mainOf(name), configPath, logPath: join(directory, `${name}.log`) });
-  const thirdParty = party('trusted-third-party', side.configs.trustedThirdParty);
-  const gridOperator = party('grid-operator', side.configs.gridOperator);
+  const { trustedThirdParty: thirdFile, gridOperator: gridFile } = side.configs;
+  const thirdParty: Led = processes
+    ? party('trusted-third-party', thirdFile)
+    : new Inside(() => openTrustedThirdParty(loadConfig(thirdFile, trustedThirdPartyConfig)));
+  const gridOperator: Led = processes
+    ? party('grid-operator', gridFile)
+    : new Inside(() => openGridOperator(loadConfig(gridFile, gridOperatorConfig)));
   const clock = new DrivenClock(0);
   const advance = async (toMs: number): Promise<void> => {
     clock.advanceTo(toMs);
@@ -48,7 +87,7 @@ export async function startSide(t: ExecutionContext): Promise<TestSide> {
   };
   t.teardown(async () => {
     await Promise.all([thirdParty.kill(), gridOperator.kill()]);
-    if (!t.passed)
+    if (processes && !t.passed)
       for (const name of ['trusted-third-party', 'grid-operator'])
         t.log(`${name}:\n${readFileSync(join(directory, `${name}.log`), 'utf8').slice(-3000)}`);
     rmSync(directory, { recursive: true, force: true });

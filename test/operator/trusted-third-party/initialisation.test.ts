@@ -12,7 +12,7 @@ import { MalformedError } from '../../../protocol/wire/bytes.ts';
 import { ADDRESS, AREA, form, gatewayOf, initialise, START_MS, startSide, TODAY } from '../identity-side.ts';
 
 test('a customer types name, number and PIN, and the gateway has its names', async (t) => {
-  const side = await startSide(t);
+  const side = await startSide(t, { processes: true });
   const gateway = await gatewayOf(t, side);
   const [letter] = await side.side.sendLetters(['C-1001']);
   t.deepEqual(gateway.identity.state, { state: 'uninitialised', reason: null, daysLeft: 0 });
@@ -77,7 +77,7 @@ test('what is typed wrong is named, and nothing is sent', async (t) => {
 });
 
 test('a gateway without a third party waits, says why, and goes on by itself', async (t) => {
-  const side = await startSide(t);
+  const side = await startSide(t, { processes: true });
   const gateway = await gatewayOf(t, side);
   const [letter] = await side.side.sendLetters(['C-1001']);
   await side.thirdParty.kill();
