@@ -7,10 +7,16 @@ import { issueCertificate } from '../../../protocol/readings/certificate.ts';
 import { SLOTS_PER_DAY } from '../../../protocol/time/slots.ts';
 
 export class SoftwareSigners implements SignerSource {
+  readonly #certify: ((day: number, publicKey: Uint8Array) => Promise<Uint8Array>) | undefined;
   readonly #pseudonym = generateSigningKey();
   readonly #days = new Map<number, Promise<ReadingSigner>>();
   /** Set to an error: the TPM is away. */
   away: Error | null = null;
+
+  /** @param certify the trusted third party's step; without it there is one pseudonym, which nobody certified */
+  constructor(certify?: (day: number, publicKey: Uint8Array) => Promise<Uint8Array>) {
+    this.#certify = certify;
+  }
 
   async signerFor(slot: number): Promise<ReadingSigner> {
     if (this.away) throw this.away;
@@ -25,7 +31,8 @@ export class SoftwareSigners implements SignerSource {
 
   async #make(firstSlot: number): Promise<ReadingSigner> {
     const software = generateSigningKey();
-    const pseudonym = this.#pseudonym;
+    const pseudonym = this.#certify ? generateSigningKey() : this.#pseudonym;
+    const pseudonymCertificate = await this.#certify?.(firstSlot / SLOTS_PER_DAY, pseudonym.publicKey);
     const key = {
       pseudonym: pseudonym.publicKey,
       publicKey: software.publicKey,
@@ -36,6 +43,7 @@ export class SoftwareSigners implements SignerSource {
     return {
       certificate,
       pseudonym: pseudonym.publicKey,
+      ...(pseudonymCertificate && { pseudonymCertificate }),
       sign: async (message) => signP256(software.privateKey, message),
     };
   }

@@ -1,9 +1,13 @@
 import test, { type ExecutionContext } from 'ava';
 import { GatewayStore } from '../../../gateway/store.ts';
-import { Uplink } from '../../../gateway/uplink/uplink.ts';
+import { type PassSource, Uplink } from '../../../gateway/uplink/uplink.ts';
+import { encodePass } from '../../../protocol/attestation/pass.ts';
+import { verifyPseudonymCertificate } from '../../../protocol/identity/pseudonym-certificate.ts';
 import { encodeAcknowledgement } from '../../../protocol/readings/acknowledgement.ts';
+import { decodeSubmission } from '../../../protocol/readings/submission.ts';
 import { ADDRESS_PATTERN, TOPICS } from '../../../protocol/readings/topics.ts';
 import { SLOTS_PER_DAY, slotEndMs } from '../../../protocol/time/slots.ts';
+import { TestAuthority } from '../../support/authority.ts';
 import { freshDir } from '../support/bench-link.ts';
 import { FakeGrid } from '../support/fake-grid.ts';
 import { SoftwareSigners } from '../support/software-signers.ts';
@@ -11,23 +15,37 @@ import { SoftwareSigners } from '../support/software-signers.ts';
 const S = 20_000 * SLOTS_PER_DAY;
 const AREA = 'north-1';
 
+const authority = await TestAuthority.create();
+const certify = (day: number, publicKey: Uint8Array): Promise<Uint8Array> => authority.certify(day, publicKey, AREA);
+
+interface BenchOptions {
+  /** Has the address that the gateway was told, and not the certificate. */
+  impostor?: FakeGrid;
+  signers?: SoftwareSigners;
+  passes?: PassSource;
+}
+
 class Bench {
   readonly grid: FakeGrid;
   readonly dataDir = freshDir();
-  readonly signers = new SoftwareSigners();
+  readonly signers: SoftwareSigners;
+  readonly passes: PassSource | undefined;
   readonly log: string[] = [];
   store!: GatewayStore;
   uplink!: Uplink;
 
   readonly #broker: { url: string; ca: string };
 
-  private constructor(grid: FakeGrid, impostor: FakeGrid | null) {
+  private constructor(grid: FakeGrid, { impostor, signers, passes }: BenchOptions) {
     this.grid = grid;
+    this.signers = signers ?? new SoftwareSigners(certify);
+    this.passes = passes;
     this.#broker = { url: (impostor ?? grid).url, ca: grid.ca };
     this.open();
   }
-  static async build(t: ExecutionContext, impostor: FakeGrid | null = null): Promise<Bench> {
-    const bench = new Bench(await FakeGrid.start(), impostor);
+  static async build(t: ExecutionContext, options: BenchOptions = {}): Promise<Bench> {
+    const { impostor } = options;
+    const bench = new Bench(await FakeGrid.start(), options);
     t.teardown(async () => {
       await bench.close();
       await bench.grid.stop();
@@ -41,6 +59,7 @@ class Bench {
       store: this.store,
       clock: { nowMs: () => slotEndMs(S) },
       signers: this.signers,
+      passes: this.passes,
       area: AREA,
       providerPublicKey: this.grid.provider.publicKey,
       broker: this.#broker,
@@ -212,10 +231,54 @@ test('malformed, foreign and doubled answers change nothing', async (t) => {
 
 test('a broker that the grid’s authority did not certify gets nothing', async (t) => {
   const impostor = await FakeGrid.start();
-  const bench = await Bench.build(t, impostor);
+  const bench = await Bench.build(t, { impostor });
   bench.report(S);
   await new Promise((later) => setTimeout(later, 400));
   t.false(bench.uplink.connected);
   t.is(impostor.clients.length, 0);
   t.regex(bench.log.join('\n'), /certificate|self-signed|issuer/i);
+});
+
+test('certificate and pass go along whole, a day with a pass and a day without, in the same number of bytes', async (t) => {
+  const asked = new Set<string>();
+  const attested = S / SLOTS_PER_DAY;
+  const passes = new Map<string, Uint8Array>();
+  const source: PassSource = {
+    async passFor(day, pseudonym) {
+      const name = `${day - attested} ${Buffer.from(pseudonym).toString('hex')}`;
+      asked.add(name);
+      if (day !== attested) return null;
+      const pass = passes.get(name) ?? authority.pass(day, pseudonym);
+      passes.set(name, pass);
+      return pass;
+    },
+  };
+  const bench = await Bench.build(t, { passes: source });
+  bench.report(S, 3);
+  bench.report(S + SLOTS_PER_DAY, 3);
+  await bench.uplink.idle();
+  t.is(asked.size, 2, 'each day by its own pseudonym');
+  const [pass] = passes.values();
+  const { arrived } = bench.grid;
+  for (const { slot, bytes } of arrived) {
+    const { pseudonym, pass: shown } = decodeSubmission(bytes);
+    const day = Math.floor(slot / SLOTS_PER_DAY);
+    t.notThrows(() => verifyPseudonymCertificate(pseudonym, [authority.issuer.publicKey], slot));
+    t.is(pseudonym.area, AREA);
+    t.deepEqual(shown && Buffer.from(encodePass(shown)), day === attested ? Buffer.from(pass) : null);
+  }
+  t.is(new Set(arrived.map(({ bytes }) => bytes.length)).size, 1);
+  t.is(new Set(arrived.map(({ address }) => address)).size, 2, 'and no address carries two days');
+  await bench.hasDelivered(t, [...range(0, 3), ...range(SLOTS_PER_DAY, SLOTS_PER_DAY + 3)]);
+});
+
+test('a gateway without a source of passes, or without certificates, sends its readings all the same', async (t) => {
+  const unattested = await Bench.build(t);
+  const uncertified = await Bench.build(t, { signers: new SoftwareSigners() });
+  for (const bench of [unattested, uncertified]) {
+    bench.report(S, 2);
+    await bench.uplink.idle();
+    await bench.hasDelivered(t, [0, 1]);
+  }
+  t.true(unattested.grid.arrived.every(({ bytes }) => decodeSubmission(bytes).pass === null));
 });
