@@ -18,8 +18,11 @@ import { ESYS_TR, type Esys } from './esys.ts';
 import type { KeyBlob } from './key-file.ts';
 import { flushing, type Handle, withKey } from './keys.ts';
 import { readNv } from './nv.ts';
-import { ENCRYPT_RESPONSE, withPolicySession, withPrivateSession } from './sessions.ts';
+import { withPolicySession } from './sessions.ts';
 import { AES_128_CFB, NO_PCRS, NO_SECRET } from './structures.ts';
+
+/** Endorsement keys that a TPM may have; RSA-2048 is what every maker gives. */
+export type EndorsementKind = 'rsa2048' | 'p256' | 'p384';
 
 export interface Endorsement {
   /** X.509, DER, without what may stand behind it in NV memory. */
@@ -45,8 +48,17 @@ const ATTRIBUTES =
   OBJECT.adminWithPolicy |
   OBJECT.restricted |
   OBJECT.decrypt;
-/** PolicySecret(endorsement hierarchy). */
+/** PolicySecret(endorsement hierarchy) (B.3.3). */
 const POLICY_A = Buffer.from('837197674484b3f81a90cc8d46a5d724fd52d76e06520b64f2a1da1b331469aa', 'hex');
+/** The same in SHA-384, or one that an administrator may set (B.6.2, B.6.4): PolicyOR of both is policy B (B.6.3). */
+const POLICY_A_SHA384 = Buffer.from(
+  '8bbf2266537c171cb56e403c4dc1d4b64f432611dc386e6f532050c3278c930e143e8bb1133824ccb431053871c6db53',
+  'hex',
+);
+const POLICY_C_SHA384 = Buffer.from(
+  'd6032ce61f2fb3c240eb3cf6a33237ef2b6a16f4293c22b455e261cffd217ad5b4947c2d73e63005eed2dc2b3593d165',
+  'hex',
+);
 const POLICY_B_SHA384 = Buffer.from(
   'b26e7d28d11a50bc53d882bcf5fd3a1a074148bb35d3b4e4cb1c0ad9bde419cacb47ba09699646150f9fc000f3f80e12',
   'hex',
@@ -54,8 +66,13 @@ const POLICY_B_SHA384 = Buffer.from(
 const ecc = (nameAlg: number, attributes: number, policy: Buffer, cipher: Buffer, curve: number, unique: Buffer) =>
   sized(u16(TPM_ALG.ECC), u16(nameAlg), u32(attributes), sized(policy), cipher, NONE, u16(curve), NONE, unique, unique);
 
-/** Where certificates are, and the templates of their keys (EK Credential Profile, 2.2.1.4 and 2.2.1.5: L-1, L-2, H-3). */
-const KINDS = {
+/** Always used by its policy: a password, even the empty one, would be refused in a lockout. Where certificates are, and the templates of their keys (EK Credential Profile, 2.2.1.4 and 2.2.1.5: L-1, L-2, H-3). */
+const KINDS: Readonly<
+  Record<
+    EndorsementKind,
+    { certificateIndex: number; template: Buffer; hash: number; alternatives: readonly Buffer[] | null }
+  >
+> = {
   rsa2048: {
     certificateIndex: 0x01c00002,
     template: sized(
@@ -69,12 +86,14 @@ const KINDS = {
       u32(0), // exponent 65537
       sized(Buffer.alloc(256)),
     ),
-    byPolicy: true,
+    hash: TPM_ALG.SHA256,
+    alternatives: null,
   },
   p256: {
     certificateIndex: 0x01c0000a,
     template: ecc(TPM_ALG.SHA256, ATTRIBUTES, POLICY_A, AES_128_CFB, TPM_ECC_NIST_P256, sized(Buffer.alloc(32))),
-    byPolicy: true,
+    hash: TPM_ALG.SHA256,
+    alternatives: null,
   },
   p384: {
     certificateIndex: 0x01c00016,
@@ -86,11 +105,10 @@ const KINDS = {
       TPM_ECC_NIST_P384,
       EMPTY,
     ),
-    byPolicy: false,
+    hash: TPM_ALG.SHA384,
+    alternatives: [POLICY_A_SHA384, POLICY_C_SHA384],
   },
-} as const;
-/** Endorsement keys that a TPM may have; RSA-2048 is what every maker gives. */
-export type EndorsementKind = keyof typeof KINDS;
+};
 
 /** @throws TpmError of kind `refused` where the TPM has no certificate of this kind */
 export async function readEndorsement(esys: Esys, kind: EndorsementKind): Promise<Endorsement> {
@@ -111,20 +129,22 @@ export function activate(
   credential: Credential,
 ): Promise<Uint8Array> {
   const { idObject, encryptedSecret } = credential;
-  const withAuthorization = async <T>(use: (sessions: Handle[]) => Promise<T>): Promise<T> => {
-    const { PASSWORD, ENDORSEMENT } = ESYS_TR;
-    if (!KINDS[kind].byPolicy)
-      return withPrivateSession(esys, ENCRYPT_RESPONSE, (session) => use([PASSWORD, PASSWORD, session]));
-    return withPolicySession(esys, async (session) => {
-      await esys.call('PolicySecret', ENDORSEMENT, session, [PASSWORD], null, null, null, 0);
-      return use([PASSWORD, session]);
-    });
-  };
-  return withAuthorization((sessions) =>
-    withEndorsementKey(esys, kind, (ek) =>
+  const { PASSWORD, ENDORSEMENT } = ESYS_TR;
+  const { hash, alternatives } = KINDS[kind];
+  const open = async (session: Handle): Promise<Uint8Array> => {
+    await esys.call('PolicySecret', ENDORSEMENT, session, [PASSWORD], null, null, null, 0);
+    if (alternatives) await esys.call('PolicyOR', session, [], digestList(alternatives));
+    return withEndorsementKey(esys, kind, (ek) =>
       withKey(esys, attestationKey, async (ak) => {
         try {
-          const [secret] = await esys.call('ActivateCredential', ak, ek, sessions, idObject, encryptedSecret);
+          const [secret] = await esys.call(
+            'ActivateCredential',
+            ak,
+            ek,
+            [PASSWORD, session],
+            idObject,
+            encryptedSecret,
+          );
           return secret.subarray(2);
         } catch (error) {
           if (!(error instanceof TpmError) || !(await isForeign(esys, error))) throw error;
@@ -132,9 +152,13 @@ export function activate(
           throw new TpmError('foreign credential', `${message} (${error.message})`, error.rc, error);
         }
       }),
-    ),
-  );
+    );
+  };
+  return withPolicySession(esys, open, hash);
 }
+/** TPML_DIGEST. */
+const digestList = (digests: readonly Buffer[]): Buffer =>
+  Buffer.concat([u32(digests.length), ...digests.map((digest) => sized(digest))]);
 /** TPM_RC_VALUE, _SIZE, _INTEGRITY, _INSUFFICIENT, _ECC_POINT: what decrypting with another key comes to. */
 const FOREIGN = new Set([0x84, 0x95, 0x9f, 0x9a, 0xa7]);
 

@@ -30,6 +30,7 @@ export const COMMANDS = {
   StartAuthSession: 'h h S TPM2B_NONCE u8 TPMT_SYM_DEF u16 H',
   TRSess_SetAttributes: 'h u8 u8',
   PolicySecret: 'h h S TPM2B_NONCE TPM2B_DIGEST TPM2B_NONCE i32 >_ >_',
+  PolicyOR: 'h S TPML_DIGEST',
   PolicyPCR: 'h S TPM2B_DIGEST TPML_PCR_SELECTION',
   PolicyNV: 'h h h S TPM2B_OPERAND u16 u16',
   PolicyAuthorize: 'h S TPM2B_DIGEST TPM2B_NONCE TPM2B_NAME TPMT_TK_VERIFIED',

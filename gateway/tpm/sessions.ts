@@ -28,9 +28,16 @@ export function withPrivateSession<T>(esys: Esys, encrypted: number, use: (sessi
   return withSalted(esys, SESSION.HMAC, encrypted, use);
 }
 
-/** A salted policy session; what it authorizes answers encrypted. */
-export function withPolicySession<T>(esys: Esys, use: (session: Handle) => Promise<T>): Promise<T> {
-  return withSalted(esys, SESSION.POLICY, ENCRYPT_RESPONSE, use);
+/**
+ * A salted policy session; what it authorizes answers encrypted.
+ * @param hash of the policies of the object that is authorized, TPM_ALG_ID
+ */
+export function withPolicySession<T>(
+  esys: Esys,
+  use: (session: Handle) => Promise<T>,
+  hash: number = TPM_ALG.SHA256,
+): Promise<T> {
+  return withSalted(esys, SESSION.POLICY, ENCRYPT_RESPONSE, use, hash);
 }
 
 /** The digest that `policy` comes to, as the TPM computes it. */
@@ -48,15 +55,22 @@ async function withSalted<T>(
   type: number,
   encrypted: number,
   use: (session: Handle) => Promise<T>,
+  hash: number = TPM_ALG.SHA256,
 ): Promise<T> {
-  const session = await withStorageRoot(esys, 'signing', (root) => start(esys, root, type, AES_128_CFB));
+  const session = await withStorageRoot(esys, 'signing', (root) => start(esys, root, type, AES_128_CFB, hash));
   return flushing(esys, session, async () => {
     await esys.call('TRSess_SetAttributes', session, CONTINUE | encrypted, ALL_ATTRIBUTES);
     return use(session);
   });
 }
 
-async function start(esys: Esys, salt: Handle, type: number, cipher: Uint8Array): Promise<Handle> {
+async function start(
+  esys: Esys,
+  salt: Handle,
+  type: number,
+  cipher: Uint8Array,
+  hash: number = TPM_ALG.SHA256,
+): Promise<Handle> {
   const [session] = await esys.call(
     'StartAuthSession',
     salt,
@@ -65,7 +79,7 @@ async function start(esys: Esys, salt: Handle, type: number, cipher: Uint8Array)
     null, // nonce: the library draws it
     type,
     cipher,
-    TPM_ALG.SHA256,
+    hash,
   );
   return session;
 }

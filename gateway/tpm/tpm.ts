@@ -35,6 +35,8 @@ const SWTPM_TIMEOUT_MS = 30_000;
 const DEVICE_TIMEOUT_MS = 300_000;
 /** A TPM gives at most one digest's worth of random bytes a call; SHA-256 is what every TPM 2.0 has. */
 const RANDOM_BYTES_A_CALL = 32;
+/** How often a job is begun: a TPM that is reset again and again is not waited for. */
+const ATTEMPTS = 3;
 /** TPM_SU_CLEAR. */
 const CLEAR = 0;
 /** TPM_CAP_HANDLES. */
@@ -255,23 +257,29 @@ export class Tpm {
    */
   run<T>(job: (esys: Esys) => Promise<T>): Promise<T> {
     const turn = this.#queue.then(async () => {
-      if (this.#closed) throw new TpmError('closed', `the TPM at ${this.tcti} was closed`);
-      if (this.#esys) {
+      for (let attempt = 1; ; attempt++) {
+        if (this.#closed) throw new TpmError('closed', `the TPM at ${this.tcti} was closed`);
         try {
+          this.#esys ??= await this.#reconnect();
           return await this.#do(job, this.#esys);
         } catch (error) {
-          if (this.#esys) throw error;
+          if (this.#esys || attempt === ATTEMPTS || !wasReset(error)) throw error;
         }
       }
-      this.#esys = await connect(this.tcti, this.#timeoutMs).catch((error: TpmError) => {
-        if (error.kind === 'failed') this.#trouble = 'failed';
-        if (error.kind === 'failed') throw error;
-        throw new TpmError('gone', `the TPM went away: ${error.message}`, error.rc, error);
-      });
-      return this.#do(job, this.#esys);
     });
     this.#queue = turn.catch(() => {});
     return turn;
+  }
+
+  async #reconnect(): Promise<Esys> {
+    try {
+      return await connect(this.tcti, this.#timeoutMs);
+    } catch (error) {
+      if (!(error instanceof TpmError)) throw error;
+      this.#trouble = error.kind === 'failed' ? 'failed' : null;
+      if (error.kind === 'failed') throw error;
+      throw new TpmError('gone', `the TPM went away: ${error.message}`, error.rc, error);
+    }
   }
 
   /** Lets go of the connection where the job finds it lost. */
@@ -302,6 +310,12 @@ export class Tpm {
     this.#esys = null;
   }
 }
+
+/** Lost while it worked, or while it was started: unlike one that cannot be reached, it may be there again at once. */
+const wasReset = (error: unknown): boolean =>
+  error instanceof TpmError &&
+  error.kind === 'gone' &&
+  !(error.cause instanceof TpmError && error.rc !== TPM_RC_INITIALIZE);
 
 const isDevice = (tcti: string): boolean => tcti.startsWith('device:');
 

@@ -10,6 +10,7 @@ export const CC = {
   nvIncrement: 0x134,
   nvWrite: 0x137,
   startup: 0x144,
+  unseal: 0x15e,
   getRandom: 0x17b,
   pcrExtend: 0x182,
 } as const;
