@@ -31,6 +31,7 @@ export class DeviceDelivery {
   }
 
   get pending(): number {
+    if (this.#closed) return 0; // the store may be closed by now
     return this.#store.changesAfter(this.#store.deliveredVersion, CHANGES_MOST).length;
   }
 
@@ -38,8 +39,10 @@ export class DeviceDelivery {
   pump(): void {
     clearTimeout(this.#timer);
     if (this.#closed) return;
-    this.#running ??= this.#deliver().finally(() => {
+    this.#running ??= this.#deliver().then((failed) => {
       this.#running = null;
+      if (this.pending === 0) for (const wake of this.#waiting.splice(0)) wake();
+      else if (!failed) this.pump(); // something changed at the very end
     });
   }
 
@@ -56,7 +59,8 @@ export class DeviceDelivery {
     await this.#running;
   }
 
-  async #deliver(): Promise<void> {
+  /** @returns whether it failed, and is tried again later */
+  async #deliver(): Promise<boolean> {
     while (this.pending > 0 && !this.#closed) {
       const after = this.#store.deliveredVersion;
       const changes = this.#store.changesAfter(after, CHANGES_MOST);
@@ -71,10 +75,10 @@ export class DeviceDelivery {
         this.#lastError = '';
       } catch (error) {
         this.#again((error as Error).message);
-        return;
+        return true;
       }
     }
-    if (this.pending === 0) for (const wake of this.#waiting.splice(0)) wake();
+    return false;
   }
 
   #again(problem: string): void {
