@@ -1,6 +1,6 @@
 /**
- * The one door through which the collector learns whom to believe: a file with the TPM public keys of the households and their
- * areas. It stands in for the pseudonym certificates of the trusted third party; whoever replaces it replaces this file only.
+ * A file with the TPM public keys of households that have no certificates of a trusted third party, and their areas. Whom the
+ * collector believes otherwise stands in trust.ts; this goes away, with protocol/readings/submission-v1.ts.
  *
  *   {"version": 1, "pseudonyms": [{"publicKey": "02…", "area": "north-1"}]}      publicKey: compressed P-256, hexadecimal
  */

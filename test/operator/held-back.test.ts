@@ -81,6 +81,8 @@ test('fewer than k without a pass are never released; late ones count with them'
     [['settlement', three, 3]],
   );
   t.like(back.collector.deliveries(), { settled: 3, withheld: 2 });
+  const { pseudonym } = await good[0].day(two);
+  t.is(back.store.passOf(START_DAY, pseudonym.publicKey), undefined, 'and the month is forgotten');
 });
 
 test('a sealed reading is one reading, whether it waits for its slot or for the settlement', async (t) => {
