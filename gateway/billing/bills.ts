@@ -187,7 +187,7 @@ export class Bills implements StoreCompanion {
     if (last === undefined) return 'a quarter hour that was measured in it';
     const { feeMilliCent, unpriced } = this.compute(store, month);
     if (unpriced > 0) return `the prices of ${unpriced} quarter hours`;
-    if (!log.verify()) return log.state.reason ?? 'the log, which is being checked';
+    if (!(await log.verify())) return log.state.reason ?? 'the log, which is being checked';
     const head = log.codeOf(last.slot);
     if (head === null) return 'the log, whose last entries are not chained yet';
     const signer = await identifier();

@@ -13,6 +13,7 @@
  * or billed until a person has looked at it, or the right data are back.
  */
 import type { DatabaseSync } from 'node:sqlite';
+import { setImmediate as breathe } from 'node:timers/promises';
 import {
   type Anchor,
   decodeAnchor,
@@ -22,9 +23,9 @@ import {
   entryCode,
   type LogContent,
   LogFault,
+  LogVerifier,
   NO_CODE,
   type StoredEntry,
-  verifyLog,
 } from '../../protocol/billing/log.ts';
 import type { Clock } from '../../protocol/time/clock.ts';
 import { DAY_MS } from '../../protocol/time/slots.ts';
@@ -66,6 +67,11 @@ export interface LogReport extends LogState {
 /** After the TPM failed, in ms of real time: doubled up to the most. */
 const AGAIN_FIRST_MS = 500;
 const AGAIN_MOST_MS = 10_000;
+
+/** So many entries are checked in one go: some 20 ms. */
+const PAGE = 1000;
+/** The least number that SQLite can hold. */
+const LEAST = -(2n ** 63n);
 
 const TABLE = `CREATE TABLE IF NOT EXISTS log (n INTEGER PRIMARY KEY, kind INTEGER NOT NULL, ref INTEGER NOT NULL,
   late INTEGER NOT NULL, code BLOB, UNIQUE (kind, ref)) STRICT`;
@@ -164,11 +170,11 @@ export class HouseholdLog implements StoreCompanion {
   /**
    * Checks the whole log now. @returns whether it is as it was written and nothing waits; `state` says what is wrong
    */
-  verify(): boolean {
+  async verify(): Promise<boolean> {
+    await this.#work;
     if (this.#key === null) return false;
     try {
-      this.#check(this.#key, this.#anchor);
-      this.#fault = null;
+      await this.#check(this.#key, this.#anchor);
     } catch (error) {
       if (!(error instanceof LogFault)) throw error;
       this.#found(error.message);
@@ -199,7 +205,7 @@ export class HouseholdLog implements StoreCompanion {
       if (this.#closed) return;
       this.#key = key;
       this.#anchor = this.#judge(key, place);
-      this.#check(key, this.#anchor);
+      await this.#check(key, this.#anchor);
       // without this first one, whoever removed the anchor could say that there never was one
       if (this.#anchor === null) await this.#anchorAt(key, place.generation + 1, 0, NO_CODE);
       this.#chainWaiting(key);
@@ -241,8 +247,22 @@ export class HouseholdLog implements StoreCompanion {
     return anchor;
   }
 
-  #check(key: Uint8Array, anchor: Anchor | null): void {
-    verifyLog(key, this.#entries(), anchor);
+  async #check(key: Uint8Array, anchor: Anchor | null): Promise<void> {
+    const verifier = new LogVerifier(key, anchor);
+    // from the very first: a row before 1 is none that was written
+    let last: number | bigint = LEAST;
+    for (let more = true; more; ) {
+      let rows = 0;
+      for (const row of this.#entries(last, PAGE)) {
+        rows++;
+        last = row.n;
+        verifier.next(row, () => this.#entries(row.n));
+      }
+      more = rows === PAGE;
+      if (more) await breathe(); // the meter goes on talking
+      if (this.#closed) throw new Error('closed');
+    }
+    verifier.end();
     for (const [kind, table, column] of [
       ['record', 'records', 'number'],
       ['quarterHour', 'quarter_hours', 'slot'],
@@ -257,11 +277,12 @@ export class HouseholdLog implements StoreCompanion {
     }
   }
 
-  *#entries(): Generator<StoredEntry> {
-    let n = 0;
+  /** At most `most` entries behind number `after`. */
+  *#entries(after: number | bigint, most = -1): Generator<StoredEntry> {
+    let n = Math.max(0, Number(after));
     const rows = this.#database
-      .prepare(`SELECT n, kind, late, code, ${ROW_COLUMNS} FROM log ${ROW_JOINS} ORDER BY n`)
-      .iterate();
+      .prepare(`SELECT n, kind, late, code, ${ROW_COLUMNS} FROM log ${ROW_JOINS} WHERE n > ? ORDER BY n LIMIT ?`)
+      .iterate(after, most);
     try {
       for (const row of rows) {
         n = row.n as number;

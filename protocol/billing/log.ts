@@ -142,61 +142,79 @@ export interface VerifiedLog {
 }
 
 /**
- * Checks every entry from the first to the last, then the anchor.
- * @param entries in the order of their numbers
- * @param anchor as far as the log must reach
- * @throws LogFault the first that is wrong
+ * Checks a log entry by entry, from the first to the last, and the anchor at the end: a year's log takes a second or two, in which
+ * whoever checks may want to breathe.
  */
-export function verifyLog(key: Uint8Array, entries: Iterable<StoredEntry>, anchor: Anchor | null): VerifiedLog {
-  let head = NO_CODE;
-  let last = 0;
-  let waiting = 0;
-  const rows = entries[Symbol.iterator]();
-  for (let row = rows.next(); !row.done; row = rows.next()) {
-    const { n, entry, code } = row.value;
-    const expected = last + waiting + 1;
+export class LogVerifier {
+  readonly #key: Uint8Array;
+  readonly #anchor: Anchor | null;
+  #head = NO_CODE;
+  #last = 0;
+  #waiting = 0;
+
+  /** @param anchor as far as the log must reach */
+  constructor(key: Uint8Array, anchor: Anchor | null) {
+    this.#key = key;
+    this.#anchor = anchor;
+  }
+
+  /**
+   * @param rest the rows behind this one, read only where it is not the one that belongs here: to say where that is
+   * @throws LogFault
+   */
+  next({ n, entry, code }: StoredEntry, rest: () => Iterable<StoredEntry>): void {
+    const expected = this.#last + this.#waiting + 1;
     if (n !== expected) throw new LogFault('removed', expected, 'was removed');
     if (code === null) {
-      waiting++;
-      continue;
+      this.#waiting++;
+      return;
     }
-    if (waiting > 0) throw new LogFault('changed', last + 1, 'has lost its code, while later ones have theirs');
+    if (this.#waiting > 0)
+      throw new LogFault('changed', this.#last + 1, 'has lost its code, while later ones have theirs');
     if (entry === null) throw new LogFault('removed', n, 'was removed: its code is there, what the meter said is not');
-    if (!macMatches(key, code, LABELS.log, u64(n), head, entry)) {
-      const elsewhere = placeOf(key, n, head, rows);
+    if (!macMatches(this.#key, code, LABELS.log, u64(n), this.#head, entry)) {
+      const elsewhere = placeOf(this.#key, n, this.#head, rest());
       throw elsewhere === null
         ? new LogFault('changed', n, 'was changed')
         : new LogFault('reordered', n, `was moved: it stands in place ${elsewhere}`);
     }
-    if (anchor !== null && n === anchor.entries && !sameCode(code, anchor.head))
+    if (n === this.#anchor?.entries && Buffer.compare(code, this.#anchor.head) !== 0)
       throw new LogFault('replaced', n, 'is not the one that was anchored');
-    head = code;
-    last = n;
+    this.#head = code;
+    this.#last = n;
   }
-  if (anchor !== null && last < anchor.entries)
-    throw new LogFault(
-      'cut',
-      last + 1,
-      `is missing, and all after it: ${anchor.entries} were anchored on ${dateOf(anchor.day)}. ` +
-        'The end was cut off, or the log was put back to an older copy',
-    );
-  return { entries: last, head, waiting };
+
+  /** There are no more rows. @throws LogFault where the anchor says that there were */
+  end(): VerifiedLog {
+    const anchor = this.#anchor;
+    if (anchor !== null && this.#last < anchor.entries)
+      throw new LogFault(
+        'cut',
+        this.#last + 1,
+        `is missing, and all after it: ${anchor.entries} were anchored on ${dateOf(anchor.day)}. ` +
+          'The end was cut off, or the log was put back to an older copy',
+      );
+    return { entries: this.#last, head: this.#head, waiting: this.#waiting };
+  }
+}
+
+/** Checks a whole log at once. @throws LogFault the first that is wrong */
+export function verifyLog(key: Uint8Array, entries: readonly StoredEntry[], anchor: Anchor | null): VerifiedLog {
+  const verifier = new LogVerifier(key, anchor);
+  for (const [i, entry] of entries.entries()) verifier.next(entry, () => entries.slice(i + 1));
+  return verifier.end();
 }
 
 /** Where, among the rows that follow, the entry stands that belongs in place `n`; null where it is nowhere. */
-function placeOf(key: Uint8Array, n: number, previous: Uint8Array, rows: Iterator<StoredEntry>): number | null {
-  for (let row = rows.next(); !row.done; row = rows.next()) {
-    const { entry, code } = row.value;
-    if (entry !== null && code !== null && macMatches(key, code, LABELS.log, u64(n), previous, entry))
-      return row.value.n;
+function placeOf(key: Uint8Array, n: number, previous: Uint8Array, rows: Iterable<StoredEntry>): number | null {
+  for (const row of rows) {
+    if (row.entry !== null && row.code !== null && macMatches(key, row.code, LABELS.log, u64(n), previous, row.entry))
+      return row.n;
   }
   return null;
 }
 
 const dateOf = (day: number): string => new Date(day * 86_400_000).toISOString().slice(0, 10);
-
-/** Heads are no secrets: they need no constant time. */
-const sameCode = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;
 
 function u64(value: number): Uint8Array {
   const bytes = Buffer.alloc(8);

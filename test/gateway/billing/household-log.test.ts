@@ -174,6 +174,14 @@ const CHANGES: [string, string[], RegExp][] = [
     [`INSERT INTO quarter_hours VALUES (${S + 50}, 1, 1, 2, 2, 1)`],
     /was never written, yet quarter_hours has one for 1920050/,
   ],
+  ...[0, -1, '-9223372036854775807'].map((n): [string, string[], RegExp] => [
+    `a quarter hour added, with an entry ${n}`,
+    [
+      `INSERT INTO quarter_hours VALUES (${S + 50}, 1, 1, 2, 2, 1)`,
+      `INSERT INTO log VALUES (${n}, 2, ${S + 50}, 0, NULL)`,
+    ],
+    /entry 1 of the log was (removed|changed)/,
+  ]),
 ];
 for (const [what, statements, reason] of CHANGES) {
   test(`found at start: ${what}`, async (t) => {
@@ -184,7 +192,7 @@ for (const [what, statements, reason] of CHANGES) {
     t.false(house.log.state.ok);
     t.regex(house.log.state.reason!, reason);
     t.true(house.said.some((line) => reason.test(line)));
-    t.false(house.log.verify(), 'and nothing is billed');
+    t.false(await house.log.verify(), 'and nothing is billed');
     // what comes is stored all the same; nothing of it is chained, and the anchor stays
     house.measure(8, 8);
     t.like(house.log.report(), { waiting: house.log.report().waiting, anchored: { entries: 12, day: 20_001 } });
@@ -198,6 +206,20 @@ for (const [what, statements, reason] of CHANGES) {
     t.is(house.anchors.reads, reads, 'it is looked at once a day, not once a second');
   });
 }
+
+test('a log of many pages is checked whole, while it grows', async (t) => {
+  const house = await new LoggedHouse().start();
+  const numbers = Array.from({ length: 1600 }, (_, i) => i + 1);
+  house.store.write({ ...NOTHING, records: numbers.map(record), slots: numbers.map(measured) });
+  const checking = house.log.verify();
+  house.measure(1601, 1602);
+  t.true(await checking);
+  t.like(house.log.report(), { ok: true, entries: 3204, waiting: 0 });
+  await house.tamper('UPDATE records SET flags = 1 WHERE number = 1200');
+  t.regex(house.log.state.reason!, /entry 1200 of the log was changed/);
+  await house.tamper('UPDATE records SET flags = 0 WHERE number = 1200', 'DELETE FROM log WHERE n = 2000');
+  t.regex(house.log.state.reason!, /entry 2000 of the log was removed/);
+});
 
 test('found by the daily check, too, while the gateway runs', async (t) => {
   const house = await new LoggedHouse().start();
@@ -286,7 +308,7 @@ test('while the TPM is away records wait, nothing is lost; they are chained when
   t.regex(house.log.state.reason!, /the security chip does not answer, the log waits for it: nothing answers/);
   house.measure(3, 5);
   t.like(house.log.report(), { entries: 4, waiting: 6 });
-  t.false(house.log.verify());
+  t.false(await house.log.verify());
   house.keys = key;
   house.anchors.away = null;
   await house.log.start();
