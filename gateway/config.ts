@@ -8,6 +8,7 @@ import * as v from 'valibot';
 import { HPKE_PUBLIC_KEY_BYTES } from '../protocol/crypto/hpke.ts';
 import { PUBLIC_KEY_BYTES } from '../protocol/crypto/p256.ts';
 import { AREA_PATTERN } from '../protocol/readings/area.ts';
+import { attestationConfig, resolveAttestationConfig } from './attestation/config.ts';
 import { billingConfig, resolveBillingConfig } from './billing/config.ts';
 import { controlSettings, resolvedControl } from './control/config.ts';
 
@@ -73,6 +74,8 @@ const schema = v.strictObject({
       authorityFile: path,
     }),
   ),
+  /** The verifier; absent: nobody attests this gateway. Needs `identity`. */
+  attestation: v.optional(attestationConfig),
   /** Prices, log and bill; absent: this household is not billed here. */
   billing: v.optional(billingConfig),
   /** Appliances, and who may tell them something; absent: none. */
@@ -100,11 +103,15 @@ export function loadConfig(file: string): GatewayConfig {
   if (config.meterLink === 'conductor' && config.clock !== 'conductor') {
     throw new ConfigError(file, 'meterLink', 'is conductor, but the clock is not');
   }
+  if (config.attestation && !config.identity) {
+    throw new ConfigError(file, 'attestation', 'needs the names that identity gives');
+  }
   const base = dirname(resolve(file));
   return {
     ...config,
     dataDir: resolve(base, config.dataDir),
     broker: { ...config.broker, caFile: resolve(base, config.broker.caFile) },
+    attestation: config.attestation && resolveAttestationConfig(config.attestation, (path) => resolve(base, path)),
     control: config.control && resolvedControl(config.control, (path) => resolve(base, path)),
     billing: config.billing && resolveBillingConfig(config.billing, (path) => resolve(base, path)),
     identity: config.identity && {

@@ -5,6 +5,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../protocol/time/clock.ts';
+import { LINK_MEASUREMENT } from '../protocol/wire/link-messages.ts';
+import { type Attestation, openAttestation } from './attestation/open.ts';
 import type { Billing } from './billing/billing.ts';
 import { openBilling } from './billing/open.ts';
 import type { GatewayConfig } from './config.ts';
@@ -24,6 +26,8 @@ export class Gateway {
   readonly identity: IdentityKeeper;
   readonly link: MeterLink;
   readonly uplink: Uplink;
+  /** Null: nobody attests this gateway. */
+  readonly attestation: Attestation | null;
   /** Null: this household is not billed here. */
   readonly billing: Billing | null;
   /** Null: no appliances are told anything. */
@@ -48,10 +52,24 @@ export class Gateway {
       : null;
     this.store = new GatewayStore(config.dataDir, this.billing?.companions);
     this.billing?.attach(this.store);
+    this.attestation =
+      config.attestation && this.identity.household
+        ? openAttestation({
+            config: config.attestation,
+            dataDir: config.dataDir,
+            store: this.store,
+            tpm: () => this.identity.tpm(),
+            household: this.identity.household,
+            sendToMeter: (command) => this.link.sendImageCommand(command),
+            clock,
+            log,
+          })
+        : null;
     this.uplink = new Uplink({
       store: this.store,
       clock,
       signers: this.identity,
+      passes: this.attestation?.passes,
       area: config.area,
       providerPublicKey: Buffer.from(config.providerPublicKey, 'hex'),
       broker,
@@ -65,6 +83,9 @@ export class Gateway {
       resolutionWh: config.resolutionWh,
       onLives: (lives) => this.household.addLives(lives),
       onReports: () => this.uplink.reportsAdded(),
+      onImages: (message) => {
+        if (message.type === LINK_MEASUREMENT) this.attestation?.heard(message.digest);
+      },
       log,
     });
     this.control = config.control
@@ -111,6 +132,7 @@ export class Gateway {
   tick(): void {
     this.link.tick();
     this.identity.household?.tick();
+    this.attestation?.tick();
     this.control?.control.tick();
     this.billing?.tick();
   }
@@ -124,6 +146,7 @@ export class Gateway {
   answer(question: string, argument?: unknown): unknown {
     if (question === 'initialise') return this.identity.household?.initialise(argument) ?? null;
     if (question === 'identity') return this.identity.household?.state ?? null;
+    if (question === 'attestation') return this.attestation?.agent.view() ?? null;
     if (question === 'totals') return this.#totals();
     if (question === 'quarterHours') return this.#quarterHours();
     if (question === 'billing') return this.billing?.report() ?? null;
@@ -140,6 +163,7 @@ export class Gateway {
     await this.link.close();
     await this.uplink.close();
     await this.billing?.close();
+    await this.attestation?.close();
     await this.identity.close();
     this.store.close();
   }

@@ -49,7 +49,7 @@ async function followConductor(gateway: Gateway, clock: DrivenClock): Promise<vo
     const channel = gateway.channel instanceof ConductorChannel ? gateway.channel : null;
     if (serial?.length) channel?.deliver(serial);
     gateway.tick();
-    if (deliver) await Promise.all([gateway.uplink.idle(), gateway.billing?.idle()]);
+    if (deliver) await Promise.all([gateway.uplink.idle(), gateway.billing?.idle(), gateway.attestation?.idle()]);
     // A later step has taken this one's place.
     if (step === steps) say({ type: 'settled', atMs: toMs, pending: gateway.pending, serial: channel?.take() });
   };

@@ -76,6 +76,8 @@ export interface AgentOptions {
   meterImage(): Uint8Array | null;
   /** The files that run. */
   software: readonly MeasuredFile[];
+  /** The verifier found everything in order, and had not before. */
+  onTrusted?(): void;
   log(line: string): void;
   /** Real time, for pauses; the machine's unless told. */
   nowMs?: () => number;
@@ -108,6 +110,8 @@ const EXPLAIN = 'attestation.explain';
 
 const FIRST_PAUSE_MS = 1000;
 const LONGEST_PAUSE_MS = 60_000;
+/** How often an uninitialised gateway looks whether it has been. */
+const LOOK_MS = 10_000;
 /** The meter is given up in time to answer without it. */
 const METER_MARGIN = 0.75;
 
@@ -125,6 +129,8 @@ export class AttestationAgent {
   #round: Round | null = null;
   #working: Promise<void> | null = null;
   #initialised = false;
+  /** When to look again whether the household was initialised, protocol time. */
+  #lookMs = 0;
   #trouble: string | null = null;
   #pauseUntilMs = 0;
   #failures = 0;
@@ -141,7 +147,7 @@ export class AttestationAgent {
     if (this.#closed || this.#working || this.#realMs() < this.#pauseUntilMs) return;
     const round = this.#round;
     if (round && !round.answered && this.#nowMs() < round.meterUntilMs) return;
-    if (!round && this.#initialised && this.#nowMs() < this.#nextMs()) return;
+    if (!round && this.#nowMs() < (this.#initialised ? this.#nextMs() : this.#lookMs)) return;
     this.#working = this.#work()
       .then(() => this.#succeeded())
       .catch((error: Error) => this.#failed(error))
@@ -163,6 +169,7 @@ export class AttestationAgent {
   /** The state has changed (a new image runs, the page's button): do not wait for the interval. */
   attestNow(): void {
     this.#options.store.setMeta(NEXT, '0');
+    this.#lookMs = 0;
     this.tick();
   }
 
@@ -205,6 +212,7 @@ export class AttestationAgent {
       await boot.ensure(this.#softwareDigest, meterImage());
       const device = await identity();
       this.#initialised = device !== null;
+      this.#lookMs = this.#nowMs() + LOOK_MS;
       if (!device || this.#nowMs() < this.#nextMs()) return;
       await this.#begin();
       return;
@@ -269,6 +277,7 @@ export class AttestationAgent {
     const why = result.refusals.map(({ sentence }) => sentence).join(' ');
     if (before.state !== state || before.why.join(' ') !== why) log(`attestation: ${state}${why ? `: ${why}` : ''}`);
     this.#pushes++;
+    if (result.trusted && before.state !== 'trusted') this.#options.onTrusted?.();
   }
 
   /** As it was signed, whether it has expired or not. */

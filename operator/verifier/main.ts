@@ -5,6 +5,7 @@ import { signEd25519 } from '../../protocol/crypto/ed25519.ts';
 import { MAC_KEY_BYTES } from '../../protocol/crypto/mac.ts';
 import { HolderCheck } from '../../protocol/identity/certificates.ts';
 import { openRevokedCertificates } from '../../protocol/identity/revoked-certificates.ts';
+import { DAY_MS } from '../../protocol/time/slots.ts';
 import { loadConfig, readSecretKey } from '../shared/config.ts';
 import { StoredNonces } from '../shared/nonce-memory.ts';
 import { runParty, startParty } from '../shared/party.ts';
@@ -15,6 +16,7 @@ import { Challenges } from './challenges.ts';
 import { type VerifierConfig, verifierConfig } from './config.ts';
 import { consoleRoutes } from './console-routes.ts';
 import { readMakers } from './makers.ts';
+import { passRoutes } from './pass-routes.ts';
 import { PassOffice } from './passes.ts';
 import { pagesOf, RegisterCopy } from './register-copy.ts';
 import { Releases } from './releases.ts';
@@ -77,7 +79,12 @@ await startParty('verifier', async (configFile) => {
       nonces: new StoredNonces(store.database),
     },
     routes: [
-      ...verifierRoutes({ verifier, passes, releases, register }),
+      ...verifierRoutes({ verifier, releases, register }),
+      ...passRoutes({
+        office: passes,
+        nowMs: () => verifier.nowMs,
+        isTrusted: (device) => verifier.trusted(device, Math.floor((verifier.nowMs ?? 0) / DAY_MS)),
+      }),
       ...consoleRoutes({ verifier, store, releases }),
     ],
   });

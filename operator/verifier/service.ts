@@ -6,18 +6,8 @@ import {
   EVIDENCE_PATH,
   evidenceRequest,
 } from '../../protocol/attestation/exchange.ts';
-import { passRequest } from '../../protocol/attestation/pass-issue.ts';
 import { bytes } from '../../protocol/services/call.ts';
-import { DAY_MS } from '../../protocol/time/slots.ts';
-import {
-  type IdentifiedCaller,
-  identifiedRoute,
-  publicRoute,
-  Refusal,
-  type Route,
-  roleRoute,
-} from '../shared/service.ts';
-import type { PassOffice } from './passes.ts';
+import { type IdentifiedCaller, identifiedRoute, Refusal, type Route, roleRoute } from '../shared/service.ts';
 import type { RegisterCopy } from './register-copy.ts';
 import type { Releases } from './releases.ts';
 import type { Verifier } from './steps.ts';
@@ -26,12 +16,11 @@ const MANIFEST_MOST_BYTES = 10_000;
 
 export interface VerifierParts {
   verifier: Verifier;
-  passes: PassOffice;
   releases: Releases;
   register: Pick<RegisterCopy, 'ensure'>;
 }
 
-export function verifierRoutes({ verifier, passes, releases, register }: VerifierParts): Route[] {
+export function verifierRoutes({ verifier, releases, register }: VerifierParts): Route[] {
   return [
     identifiedRoute({
       method: 'POST',
@@ -47,26 +36,6 @@ export function verifierRoutes({ verifier, passes, releases, register }: Verifie
         const device = deviceOf(caller);
         await register.ensure(device);
         return verifier.receive(device, evidence);
-      },
-    }),
-    identifiedRoute({
-      method: 'POST',
-      path: '/passes',
-      body: passRequest,
-      handle: (request, caller) => {
-        const device = deviceOf(caller);
-        const nowMs = verifier.nowMs ?? 0;
-        const trusted = verifier.trusted(device, Math.floor(nowMs / DAY_MS));
-        return passes.issuePasses({ device, request, trusted, nowMs });
-      },
-    }),
-    publicRoute({
-      method: 'GET',
-      path: '/passes/keys',
-      handle: () => {
-        const { passKeys } = passes;
-        if (!passKeys) throw new Refusal('starting', 'there are no keys yet', 'again', { status: 503 });
-        return { passKeys };
       },
     }),
     roleRoute(['console', 'trusted-third-party'], {
