@@ -85,7 +85,8 @@ export async function startWebServer(options: WebOptions): Promise<Page> {
   server.setNotFoundHandler((_, reply) => reply.code(404).send({ error: 'there is no such page' }));
   server.setErrorHandler((error: Error & { statusCode?: number; path?: string }, request, reply) => {
     const status = error.statusCode ?? 500;
-    if (status < 500) return reply.code(status).send({ error: error.message, path: error.path });
+    // What a page's own errors say is meant for people; what broke is not.
+    if (status !== 500) return reply.code(status).send({ error: error.message, path: error.path });
     log(`page: ${request.method} ${request.routeOptions.url}: ${error.message}`);
     return reply.code(500).send({ error: `the ${machine} could not answer` });
   });

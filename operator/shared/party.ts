@@ -2,7 +2,7 @@
  * The frame of a party that runs as a process: led by a conductor over IPC (protocol/conductor/messages.ts), or by the machine's
  * clock. Whatever a party must not lose is on disk before it says so; `kill -9` is as good an end as any.
  */
-import type { ConductorMessage, PartyMessage } from '../../protocol/conductor/messages.ts';
+import type { ConductorMessage, PartyMessage, ReadyMessage } from '../../protocol/conductor/messages.ts';
 
 export interface Role {
   /** For log lines: `collector`. */
@@ -21,8 +21,9 @@ export interface Role {
 /** How often a party on the machine's clock looks what is due. */
 const TICK_MS = 1000;
 
-export function runParty(role: Role, clock: 'conductor' | 'system'): void {
-  if (clock === 'conductor') followConductor(role);
+/** @param people where the party has a page for people: what the conductor is told of it once */
+export function runParty(role: Role, clock: 'conductor' | 'system', people: Omit<ReadyMessage, 'type'> = {}): void {
+  if (clock === 'conductor') followConductor(role, people);
   else followSystemClock(role);
 }
 
@@ -38,7 +39,7 @@ export async function startParty(name: string, start: (configFile: string) => Pr
   }
 }
 
-function followConductor(role: Role): void {
+function followConductor(role: Role, people: Omit<ReadyMessage, 'type'>): void {
   if (!process.send) throw new Error('clock: is "conductor", but no conductor started this process');
   const say = (message: PartyMessage): void => {
     // a conductor that is gone hears nothing; 'disconnect' ends us
@@ -61,7 +62,7 @@ function followConductor(role: Role): void {
   process.on('disconnect', () => stop(role));
   // Ctrl-C on the terminal reaches everybody; the conductor stops its parties in its own order
   process.on('SIGINT', () => {});
-  say({ type: 'ready' });
+  say({ type: 'ready', ...people });
 }
 
 function followSystemClock(role: Role): void {

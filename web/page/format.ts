@@ -14,6 +14,7 @@ const dayAndTime = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', tim
 export const formatTime = (unixMs: number): string => time.format(unixMs);
 export const formatSeconds = (unixMs: number): string => timeWithSeconds.format(unixMs);
 export const formatDay = (unixMs: number): string => day.format(unixMs);
+export const formatDateTime = (unixMs: number): string => dayAndTime.format(unixMs);
 
 /** A moment seen from another one: the time alone on the same day, the date with it on others. */
 export function formatMoment(unixMs: number, seenFromMs: number): string {

@@ -1,0 +1,83 @@
+/**
+ * What the console asks of the other parties, over their services, as the role `console`. It keeps nothing: what it shows is theirs.
+ *
+ *   Verifier       devices, their state and why, evidence, releases; revocation
+ *   Grid operator  takes a device that is revoked for good out of its register
+ *   Provider       control messages that were sent, to areas
+ *
+ * It learns addresses and states of devices; nothing of a person, a reading, a pseudonym or a bill.
+ */
+import type * as v from 'valibot';
+import {
+  FLEET_PAGE_MOST,
+  type FleetDevice,
+  type FleetEvidence,
+  type FleetRelease,
+  type FleetRevocation,
+  fleetDeviceCall,
+  fleetDevicesCall,
+  fleetReinstateCall,
+  fleetReleasesCall,
+  fleetRevokeCall,
+} from '../../protocol/attestation/fleet.ts';
+import { controlSentCall, type SentControl } from '../../protocol/control/services.ts';
+import { DEVICE } from '../../protocol/identity/devices.ts';
+import { callAs, type ServiceOf } from '../shared/client.ts';
+
+export interface Fleet {
+  /** The verifier's time: ages are counted from it. */
+  nowMs: number;
+  devices: FleetDevice[];
+}
+
+/** Each throws ServiceError, whose message may be shown. */
+export interface Parties {
+  fleet(): Promise<Fleet>;
+  /** Newest first. */
+  evidenceOf(device: string): Promise<FleetEvidence[]>;
+  releases(): Promise<FleetRelease[]>;
+  revoke(revocation: FleetRevocation): Promise<void>;
+  reinstate(device: string): Promise<void>;
+  /** Newest first. Null: there is no provider to ask. */
+  controlSent: (() => Promise<SentControl[]>) | null;
+}
+
+export interface Services {
+  verifier: ServiceOf;
+  gridOperator: ServiceOf | null;
+  provider: ServiceOf | null;
+}
+
+export function askServices({ verifier, gridOperator, provider }: Services): Parties {
+  const ask = <S extends v.GenericSchema>(
+    call: { path: string; answer: S },
+    body?: object,
+  ): Promise<v.InferOutput<S>> => callAs(verifier, { ...verifier, ...call, body });
+  return {
+    async fleet() {
+      const devices: FleetDevice[] = [];
+      for (;;) {
+        const page = await ask(fleetDevicesCall, { after: devices.at(-1)?.device ?? '' });
+        devices.push(...page.devices);
+        if (page.devices.length < FLEET_PAGE_MOST) return { nowMs: page.nowMs, devices };
+      }
+    },
+    evidenceOf: async (device) => (await ask(fleetDeviceCall, { device })).evidence,
+    releases: async () => (await ask(fleetReleasesCall, {})).releases,
+    async revoke(revocation) {
+      await ask(fleetRevokeCall, revocation);
+      // both are idempotent: where the second fails, the same press of the button does it again
+      if (revocation.severity === 'revoked' && gridOperator)
+        await callAs(gridOperator, {
+          ...gridOperator,
+          path: '/devices/state',
+          body: { serial: revocation.device, state: 'revoked' },
+          answer: DEVICE,
+        });
+    },
+    async reinstate(device) {
+      await ask(fleetReinstateCall, { device });
+    },
+    controlSent: provider && (async () => (await callAs(provider, { ...provider, ...controlSentCall })).sent),
+  };
+}
