@@ -55,8 +55,8 @@ export interface UplinkOptions {
   /** None: every reading is held back by the collector. */
   passes?: PassSource;
   area: string;
-  /** X25519, 32 B. */
-  providerPublicKey: Uint8Array;
+  /** X25519, 32 B; by slot where the provider may change (gateway/yearly). */
+  providerPublicKey: Uint8Array | ((slot: number) => Uint8Array);
   broker: BrokerAccess;
   log(line: string): void;
 }
@@ -171,7 +171,8 @@ export class Uplink {
     const { slot, importWh, exportWh } = reading;
     const signer = await signers.signerFor(slot);
     const { certificate, pseudonym, pseudonymCertificate } = signer;
-    const sealed = await sealReading({ slot, importWh, exportWh }, area, providerPublicKey);
+    const recipient = typeof providerPublicKey === 'function' ? providerPublicKey(slot) : providerPublicKey;
+    const sealed = await sealReading({ slot, importWh, exportWh }, area, recipient);
     const sign = (message: Uint8Array): Promise<Uint8Array> => signer.sign(message);
     if (!pseudonymCertificate) return signSubmissionV1({ slot, area, certificate, sealed }, sign);
     const pass = (await passes?.passFor(dayOfSlot(slot), pseudonym)) ?? NO_PASS;
