@@ -16,7 +16,7 @@
  * Names and layouts: Part 2, 10.12 (TPMS_ATTEST).
  */
 import { timingSafeEqual } from 'node:crypto';
-import { compressPoint, P256Error, verifyP256 } from '../crypto/p256.ts';
+import { compressPoint, P256Error, uncompressPublicKey, verifyP256 } from '../crypto/p256.ts';
 import { nvName, type PcrValue, pcrDigest } from './policy.ts';
 import { OBJECT, readSigningPublic, TPM_ALG, TPM_GENERATED, TPM_ST, TpmReader, TpmWireError } from './tpm-wire.ts';
 
@@ -80,8 +80,13 @@ function readKey(publicBlob: Uint8Array, rules: readonly Rule[], code: AttestTro
     const { attributes, x, y, name } = readSigningPublic(publicBlob);
     for (const [attribute, wanted, problem] of rules)
       if (((attributes & attribute) !== 0) !== wanted) throw new AttestError(code, `${what} is unfit: ${problem}`);
-    return { publicKey: compressPoint(x, y), name, attributes };
+    const publicKey = compressPoint(x, y);
+    const point = Buffer.from(uncompressPublicKey(publicKey));
+    if (!point.subarray(point.length - y.length).equals(y))
+      throw new AttestError(code, `${what} is none: its point is not on the curve`);
+    return { publicKey, name, attributes };
   } catch (error) {
+    if (error instanceof P256Error) throw new AttestError(code, `${what} is none: its point is not on the curve`);
     if (error instanceof TpmWireError) throw new AttestError(code, `${what} is none: ${error.message}`);
     throw error;
   }
