@@ -72,8 +72,9 @@ export class Issuer {
 
   /** Makes the lists anew where what they have to say has changed. One after the other, or two would get one number. */
   refreshLists(nowMs: number): Promise<void> {
-    this.#lists = this.#lists.then(() => this.#refresh(nowMs));
-    return this.#lists;
+    const refreshed = this.#lists.then(() => this.#refresh(nowMs));
+    this.#lists = refreshed.catch(() => {}); // whoever asked hears of it; the next one tries again
+    return refreshed;
   }
   /** Resolves when the lists say what the store says. */
   settled(): Promise<void> {

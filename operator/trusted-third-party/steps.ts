@@ -77,7 +77,9 @@ export class TrustedThirdParty {
       day: today - KEPT_DAYS,
       nowMs: this.#nowMs,
     });
-    void this.#options.issuer.refreshLists(this.#nowMs);
+    this.#options.issuer
+      .refreshLists(this.#nowMs)
+      .catch((error: Error) => console.error(`trusted-third-party: lists of what is revoked: ${error.message}`));
   }
 
   // Initialisation

@@ -1,5 +1,5 @@
 /** Trusted third party and grid operator's register as processes, households' TPMs, and gateways' identities in this one. */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
@@ -66,10 +66,17 @@ export interface TestSide {
   advance(toMs: number): Promise<void>;
 }
 
-export async function startSide(t: ExecutionContext, { processes = false } = {}): Promise<TestSide> {
+/** @param makers PEM of more makers of TPMs that are trusted, besides swtpm's authority */
+export async function startSide(
+  t: ExecutionContext,
+  { processes = false, makers = [] }: { processes?: boolean; makers?: string[] } = {},
+): Promise<TestSide> {
   const directory = mkdtempSync(join(tmpdir(), 'quietmeter-identity-'));
   const ca = await GridCa.open(join(directory, 'grid-ca'));
   const side = await prepareIdentitySide({ directory, ca, tpmCaDir: await tpmCa() });
+  makers.forEach((pem, i) => {
+    writeFileSync(join(directory, 'endorsement-roots', `maker-${i}.pem`), pem);
+  });
   const party = (name: string, configPath: string): Party =>
     new Party({ name, main: mainOf(name), configPath, logPath: join(directory, `${name}.log`) });
   const { trustedThirdParty: thirdFile, gridOperator: gridFile } = side.configs;

@@ -15,6 +15,13 @@ const good = {
   providerPublicKey: 'ab'.repeat(32),
   web: { port: 8443, host: '::' },
 };
+const identity = {
+  url: 'https://ttp.example:8444',
+  caFile: 'grid.pem',
+  publicKey: 'ab'.repeat(32),
+  issuingKey: `02${'ab'.repeat(32)}`,
+  authorityFile: 'ttp.pem',
+};
 const dir = freshDir();
 const load = (value: unknown) => {
   const file = join(dir, `${Math.random()}.json`);
@@ -28,6 +35,8 @@ test('what is not said has its default; paths are relative to the file', (t) => 
   t.is(config.resolutionWh, 50);
   t.is(config.dataDir, join(dir, 'data'));
   t.is(config.broker.caFile, '/etc/grid.pem');
+  t.is(config.identity, undefined);
+  t.like(load({ ...good, identity }).identity, { caFile: join(dir, 'grid.pem'), authorityFile: join(dir, 'ttp.pem') });
   t.notThrows(() => load({ ...good, web: null, meterLink: 'tcp:192.168.1.7:3333' }));
 });
 
@@ -48,6 +57,9 @@ const mistakes: [string, object][] = [
   ['providerPublicKey', { providerPublicKey: 'ab'.repeat(31) }],
   ['web.port', { web: { port: 70_000, host: '::' } }],
   ['web', { web: undefined }],
+  ['identity.url', { identity: { ...identity, url: 'http://ttp.example' } }],
+  ['identity.issuingKey', { identity: { ...identity, issuingKey: 'ab'.repeat(32) } }],
+  ['identity.authorityFile', { identity: { ...identity, authorityFile: undefined } }],
   ['clock', { clock: 'sundial' }],
   ['broker.password', { broker: { ...good.broker, password: 'x' } }],
 ];

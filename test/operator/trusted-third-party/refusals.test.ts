@@ -109,7 +109,8 @@ const setUp = async (t: ExecutionContext) => {
 };
 
 test('endorsement keys that are not believed', async (t) => {
-  const side = await startSide(t);
+  const [maker, unknownMaker] = [await PaperMaker.found(Date.now()), await PaperMaker.found(Date.now())];
+  const side = await startSide(t, { makers: [maker.root, maker.intermediate] });
   const gateway = await gatewayOf(t, side, 'unregistered');
   const [letter] = await side.side.sendLetters(['C-1001']);
   const liar = new Liar(side, gateway);
@@ -128,17 +129,19 @@ test('endorsement keys that are not believed', async (t) => {
   await gateway.identity.settled();
   t.like(gateway.identity.state, { state: 'refused', reason: 'the grid operator has revoked this gateway' });
 
-  const maker = await PaperMaker.found(Date.now());
-  const { certificate: paper } = await maker.endorse();
+  const expired = await maker.endorse({ expiredMs: Date.now() - 1000 });
   await refused(
     t,
-    liar.request(letter, { ekCertificate: paper }),
+    liar.request(letter, { ekCertificate: expired.certificate }),
     'bad endorsement key',
-    /issue|maker|trusted|pinned|known/,
+    'the certificate has expired',
   );
+  const foreign = await unknownMaker.endorse();
+  const notPinned = 'its certificate was not issued by a maker of TPMs that is pinned here';
+  await refused(t, liar.request(letter, { ekCertificate: foreign.certificate }), 'bad endorsement key', notPinned);
   const flipped = Buffer.from(certificate);
   flipped[flipped.length - 1] ^= 1;
-  await refused(t, liar.request(letter, { ekCertificate: flipped }), 'bad endorsement key', /.+/);
+  await refused(t, liar.request(letter, { ekCertificate: flipped }), 'bad endorsement key', notPinned);
   const other = await gatewayOf(t, side, 'unregistered', { fresh: true });
   const { publicBlob } = await other.tpm.endorsement();
   await refused(
