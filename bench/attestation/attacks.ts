@@ -9,7 +9,7 @@ import { Refusal } from '../../operator/shared/service.ts';
 import { AttestationResultError, verifyResult } from '../../protocol/attestation/attestation-result.ts';
 import { decodeEvidence, encodeEvidence, PCR_GATEWAY, PCR_METER } from '../../protocol/attestation/evidence.ts';
 import { listingDigest, replay } from '../../protocol/attestation/software.ts';
-import { OBJECT, TPM_ALG } from '../../protocol/attestation/tpm-wire.ts';
+import { OBJECT, TPM_ALG, TPM_ST } from '../../protocol/attestation/tpm-wire.ts';
 import { generateSigningKey } from '../../protocol/crypto/p256.ts';
 import { signManifest } from '../../protocol/updates/manifest.ts';
 import { ATTESTATION_ATTRIBUTES, PaperDevice, PaperMaker, writePublic } from './paper-tpm.ts';
@@ -173,8 +173,8 @@ export const ATTACKS: readonly Attack[] = [
   },
   {
     name: 'another attestation than a quote',
-    expected: 'What was signed is',
-    run: async (bench) => attested(bench, await bench.device(), { forge: { type: 0x8017 } }),
+    expected: 'What was signed is the certification of a key, not a quote',
+    run: async (bench) => attested(bench, await bench.device(), { forge: { type: TPM_ST.ATTEST_CERTIFY } }),
   },
   {
     name: 'a quote of yesterday (delayed)',

@@ -33,6 +33,7 @@ import {
   TPM_ALG,
   TPM_ECC_NIST_P256,
   TPM_GENERATED,
+  TPM_ST,
   u8,
   u16,
   u32,
@@ -224,7 +225,15 @@ export interface QuoteFields {
 
 /** TPMS_ATTEST of type quote (TCG Part 2, 10.12.12). */
 export function writeQuote(fields: QuoteFields): Uint8Array {
-  const { magic = TPM_GENERATED, type = 0x8018, extraData, clockMs, resetCount, restartCount, safe = true } = fields;
+  const {
+    magic = TPM_GENERATED,
+    type = TPM_ST.ATTEST_QUOTE,
+    extraData,
+    clockMs,
+    resetCount,
+    restartCount,
+    safe = true,
+  } = fields;
   const selections = fields.selections ?? [{ bank: TPM_ALG.SHA256, pcrs: [PCR_GATEWAY, PCR_METER] }];
   const clock = Buffer.alloc(8);
   clock.writeBigUInt64BE(BigInt(clockMs));
@@ -243,9 +252,9 @@ export function writeQuote(fields: QuoteFields): Uint8Array {
     u32(restartCount),
     u8(safe ? 1 : 0),
     Buffer.alloc(8, 1), // firmwareVersion
-    u32(selected.length),
-    ...selected,
-    sized(fields.pcrDigest),
+    ...(type === TPM_ST.ATTEST_CERTIFY
+      ? [sized(Buffer.alloc(34, 0x0b)), sized(Buffer.alloc(34, 0x0b))] // name and qualified name of a key
+      : [u32(selected.length), ...selected, sized(fields.pcrDigest)]),
   ]);
 }
 

@@ -10,7 +10,7 @@ import { type Registered, Verifier, type VerifierOptions } from '../../operator/
 import { VerifierStore } from '../../operator/verifier/store.ts';
 import type { TrustAnchors } from '../../protocol/attestation/appraisal.ts';
 import { type AttestationResult, verifyResult } from '../../protocol/attestation/attestation-result.ts';
-import { EkRoots } from '../../protocol/attestation/ek-chain.ts';
+import { EkRoots, type EkRootsOptions } from '../../protocol/attestation/ek-chain.ts';
 import type { MeasuredFile } from '../../protocol/attestation/evidence.ts';
 import { listingDigest, replay } from '../../protocol/attestation/software.ts';
 import { generateSigningKey } from '../../protocol/crypto/p256.ts';
@@ -51,8 +51,8 @@ export interface WorkbenchOptions {
   /** Makers and third party, where several workbenches share them: RSA keys take their time. */
   founders?: Founders;
   /** Certificates of other makers that are pinned beside, PEM. */
-  roots?: readonly string[];
-  intermediates?: readonly string[];
+  roots?: EkRootsOptions['roots'];
+  intermediates?: EkRootsOptions['intermediates'];
   nowMs?: number;
   verifier?: Partial<VerifierOptions>;
   acceptAnything?: { gateway: boolean; meter: boolean };

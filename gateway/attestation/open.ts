@@ -59,11 +59,17 @@ export function openAttestation(options: OpenAttestationOptions): Attestation {
   const delivered = config.meterImageFile
     ? createHash('sha256').update(readFileSync(config.meterImageFile)).digest()
     : null;
+  let ekCertificate: Uint8Array | null = null;
+  const certificateOf = async (opened: Tpm): Promise<Uint8Array> => {
+    // once: a real TPM takes seconds to find its endorsement key
+    ekCertificate ??= (await opened.endorsement()).certificate;
+    return ekCertificate;
+  };
   const agent = new AttestationAgent({
     clock,
     store,
     boot: new MeasuredBoot(tpm, dataDir),
-    identity: () => identityOf(household, tpm),
+    identity: () => identityOf(household, tpm, certificateOf),
     call,
     verifierKey: Buffer.from(config.resultKey, 'hex'),
     measureMeter: (nonce) => question.ask(nonce),
@@ -99,11 +105,12 @@ export function openAttestation(options: OpenAttestationOptions): Attestation {
 async function identityOf(
   household: OpenAttestationOptions['household'],
   openTpm: () => Promise<Tpm>,
+  certificateOf: (tpm: Tpm) => Promise<Uint8Array>,
 ): Promise<AttestationIdentity | null> {
   const attestation = await household.attestation();
   if (!attestation) return null;
   const tpm = await openTpm();
-  const { certificate } = await tpm.endorsement();
+  const certificate = await certificateOf(tpm);
   const { key } = attestation;
   return {
     ekSerial: ekSerialOf(certificate),
