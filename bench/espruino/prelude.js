@@ -16,6 +16,7 @@ var $ = {
   realMemory: process.memory,
   realStorage: require('Storage'),
   restarts: false,
+  pages: [],
   say: (kind, text) => {
     print(`\x02${kind}${text}`);
   },
@@ -135,22 +136,43 @@ $.receive = (base64) => {
   }
 };
 
-// --- flash: an image in RAM of all regions, one behind the other; pages of 4 kB, whole words, bits only clear
-$.locate = (address, length) => {
+// --- flash: pages of 4 kB in RAM (a view reaches only 65,535 bytes into a buffer), whole words, bits only clear
+/** Number of a page, counted over all regions, one behind the other; −1 outside of them. */
+$.pageNumber = (address) => {
   let before = 0;
   for (let i = 0; i < $.regions.length; i++) {
     const r = $.regions[i];
-    if (address >= r.address && address + length <= r.address + r.length) return before + address - r.address;
-    before += r.length;
+    if (address >= r.address && address < r.address + r.length)
+      return before + Math.floor((address - r.address) / $.pageLength);
+    before += r.length / $.pageLength;
   }
   return -1;
 };
-$.at = (address, length) => {
-  const at = $.locate(address, length);
-  if (at < 0) throw new Error(`no flash for this board at ${address}`);
-  return at;
+/** The page that an address lies in; made when it is first asked for. */
+$.pageAt = (address) => {
+  const n = $.pageNumber(address);
+  if (n < 0) throw new Error(`no flash for this board at ${address}`);
+  if (!$.pages[n]) {
+    $.pages[n] = new Uint8Array($.pageLength);
+    $.pages[n].fill(255);
+  }
+  return $.pages[n];
 };
-E.memoryArea = (address, length) => E.toString(new Uint8Array($.image.buffer, $.at(address, length), length));
+/** Calls f(page, offset in it, how many bytes, how many before) for each page that the range touches. */
+$.across = (address, length, f) => {
+  let done = 0;
+  while (done < length) {
+    const offset = (address + done) % $.pageLength;
+    const n = Math.min(length - done, $.pageLength - offset);
+    f($.pageAt(address + done), offset, n, done);
+    done += n;
+  }
+};
+E.memoryArea = (address, length) => {
+  const parts = [];
+  $.across(address, length, (page, offset, n) => parts.push(new Uint8Array(page.buffer, offset, n)));
+  return E.toString(parts);
+};
 E.reboot = () => {
   $.restarts = true;
   $.fail();
@@ -161,37 +183,42 @@ $.fails = () => {
   return $.armed && $.armed.after-- === 0;
 };
 $.writeWords = (bytes, address) => {
-  const at = $.at(address, bytes.length);
-  const image = $.image;
-  let i;
-  if (!$.fails()) {
-    for (i = 0; i < bytes.length; i++) image[at + i] &= bytes[i];
-    return;
+  $.pageAt(address + bytes.length - 1);
+  let whole = bytes.length;
+  let torn = 0;
+  const fails = $.fails();
+  if (fails) {
+    whole = $.armed.kind === 'nothing' ? 0 : Math.min(bytes.length, $.armed.words * 4);
+    if ($.armed.kind === 'torn') torn = Math.min(4, bytes.length - whole);
   }
-  const whole = $.armed.kind === 'nothing' ? 0 : Math.min(bytes.length, $.armed.words * 4);
-  for (i = 0; i < whole; i++) image[at + i] &= bytes[i];
-  if ($.armed.kind === 'torn') for (; i < whole + 4 && i < bytes.length; i++) image[at + i] &= bytes[i] | $.noise();
-  $.fail();
+  $.across(address, whole + torn, (page, offset, n, done) => {
+    for (let i = 0; i < n; i++) page[offset + i] &= done + i < whole ? bytes[done + i] : bytes[done + i] | $.noise();
+  });
+  if (fails) $.fail();
 };
 Modules.addCached('Flash', () => {
   exports.getPage = (address) => ({ addr: address - (address % $.pageLength), length: $.pageLength });
   exports.getFree = () => [];
   exports.erasePage = (address) => {
-    const start = $.at(address - (address % $.pageLength), $.pageLength);
+    const page = $.pageAt(address);
     if (!$.fails()) {
-      $.image.fill(255, start, start + $.pageLength);
+      page.fill(255);
       $.nowMs += $.eraseMs;
       return;
     }
     const done = $.armed.kind === 'nothing' ? 0 : Math.min($.pageLength, $.armed.words * 4);
-    if (done) $.image.fill(255, start, start + done);
-    if ($.armed.kind === 'torn') for (let i = start + done; i < start + $.pageLength; i++) $.image[i] = $.noise();
+    if (done) page.fill(255, 0, done);
+    if ($.armed.kind === 'torn') for (let i = done; i < $.pageLength; i++) page[i] = $.noise();
     $.fail();
   };
   exports.read = (length, address) => {
     $.need();
     if (length <= 0) return undefined;
-    return new Uint8Array(new Uint8Array($.image.buffer, $.at(address, length), length));
+    const out = new Uint8Array(length);
+    $.across(address, length, (page, offset, n, done) => {
+      out.set(new Uint8Array(page.buffer, offset, n), done);
+    });
+    return out;
   };
   exports.write = (data, address) => {
     const bytes = E.toUint8Array(data);
@@ -200,7 +227,8 @@ Modules.addCached('Flash', () => {
     const tail = (n - head) & 3;
     const merge = (from, to) => {
       const start = (address + from) & ~3;
-      const word = new Uint8Array(new Uint8Array($.image.buffer, $.at(start, 4), 4));
+      const page = $.pageAt(start);
+      const word = new Uint8Array(new Uint8Array(page.buffer, start % $.pageLength, 4));
       for (let i = from; i < to; i++) word[address + i - start] = bytes[i];
       $.writeWords(word, start);
     };
@@ -210,11 +238,10 @@ Modules.addCached('Flash', () => {
   };
 });
 $.dumpFlash = () => {
-  for (let page = 0; page < $.image.length; page += $.pageLength) {
-    const bytes = new Uint8Array($.image.buffer, page, $.pageLength);
+  $.pages.forEach((page, n) => {
     // each page, unless erased
-    if (E.sum(bytes) !== 255 * $.pageLength) $.say('F', `${page} ${btoa(E.toString(bytes))}`);
-  }
+    if (page && E.sum(page) !== 255 * $.pageLength) $.say('F', `${n * $.pageLength} ${btoa(E.toString(page))}`);
+  });
 };
 
 // --- Storage: files handed in
@@ -242,11 +269,10 @@ $.setup = (o) => {
   Object.keys(o).forEach((name) => {
     $[name] = o[name];
   });
-  $.image = new Uint8Array($.flashLength);
-  $.image.fill(255);
 };
+/** A page that an earlier run left. */
 $.page = (offset, base64) => {
-  $.image.set(E.toUint8Array(atob(base64)), offset);
+  $.pages[offset / $.pageLength] = E.toUint8Array(atob(base64));
 };
 $.wave = (o) => {
   $.pointsPerMs = o.pointsPerMs;

@@ -138,7 +138,6 @@ function programOf(options: EspruinoOptions): string {
     pinCurrent: PIN_CURRENT,
     regions: regionsOf(layout),
     pageLength: pageBytes,
-    flashLength,
     storageBytes: layout.storageBytes,
     eraseMs: ERASE_TYPICAL_MS,
     sampleMs: SAMPLE_MS,
