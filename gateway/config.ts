@@ -11,6 +11,7 @@ import { AREA_PATTERN } from '../protocol/readings/area.ts';
 import { attestationConfig, resolveAttestationConfig } from './attestation/config.ts';
 import { billingConfig, resolveBillingConfig } from './billing/config.ts';
 import { controlSettings, resolvedControl } from './control/config.ts';
+import { gridOperatorSettings } from './yearly/start.ts';
 
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
@@ -80,6 +81,8 @@ const schema = v.strictObject({
   billing: v.optional(billingConfig),
   /** Appliances, and who may tell them something; absent: none. */
   control: v.optional(controlSettings),
+  /** Who is told the registers once a year, and says which provider the household has; absent: nobody. */
+  gridOperator: v.optional(gridOperatorSettings),
   /** The customer's page; null: none. Port 0 takes any free one. */
   web: v.nullable(v.strictObject({ port: port(0), host: name })),
   clock: v.optional(v.picklist(['conductor', 'system'], 'is neither conductor nor system'), 'system'),
@@ -106,12 +109,19 @@ export function loadConfig(file: string): GatewayConfig {
   if (config.attestation && !config.identity) {
     throw new ConfigError(file, 'attestation', 'needs the names that identity gives');
   }
+  if (config.gridOperator && !config.identity) {
+    throw new ConfigError(file, 'gridOperator', 'needs the names that identity gives');
+  }
   const base = dirname(resolve(file));
   return {
     ...config,
     dataDir: resolve(base, config.dataDir),
     broker: { ...config.broker, caFile: resolve(base, config.broker.caFile) },
     attestation: config.attestation && resolveAttestationConfig(config.attestation, (path) => resolve(base, path)),
+    gridOperator: config.gridOperator && {
+      ...config.gridOperator,
+      caFile: resolve(base, config.gridOperator.caFile),
+    },
     control: config.control && resolvedControl(config.control, (path) => resolve(base, path)),
     billing: config.billing && resolveBillingConfig(config.billing, (path) => resolve(base, path)),
     identity: config.identity && {

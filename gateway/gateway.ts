@@ -18,6 +18,7 @@ import { GatewayStore } from './store.ts';
 import { IdentityKeeper } from './uplink/identity-keeper.ts';
 import { Uplink } from './uplink/uplink.ts';
 import type { Page } from './web/server.ts';
+import { HouseholdYearly } from './yearly/start.ts';
 
 export class Gateway {
   readonly config: GatewayConfig;
@@ -30,6 +31,8 @@ export class Gateway {
   readonly attestation: Attestation | null;
   /** Null: this household is not billed here. */
   readonly billing: Billing | null;
+  /** Null: no grid operator is told anything. */
+  readonly yearly: HouseholdYearly | null;
   /** Null: no appliances are told anything. */
   readonly control: HouseholdControl | null;
   readonly household: Household;
@@ -65,13 +68,30 @@ export class Gateway {
             log,
           })
         : null;
+    const configuredKey = Buffer.from(config.providerPublicKey, 'hex');
+    this.yearly =
+      config.gridOperator && config.identity && this.identity.household
+        ? new HouseholdYearly({
+            settings: config.gridOperator,
+            dataDir: config.dataDir,
+            measured: this.store,
+            clock,
+            household: this.identity.household,
+            authority: readFileSync(config.identity.authorityFile, 'utf8'),
+            first: {
+              readingKey: configuredKey,
+              controlKey: config.control?.controlKey ? Buffer.from(config.control.controlKey, 'hex') : null,
+            },
+            log,
+          })
+        : null;
     this.uplink = new Uplink({
       store: this.store,
       clock,
       signers: this.identity,
       passes: this.attestation?.passes,
       area: config.area,
-      providerPublicKey: Buffer.from(config.providerPublicKey, 'hex'),
+      providerPublicKey: (slot) => this.yearly?.choice.readingKey(slot) ?? configuredKey,
       broker,
       log,
     });
@@ -97,6 +117,7 @@ export class Gateway {
           broker: { url: config.broker.url, ca: readFileSync(config.broker.caFile, 'utf8') },
           importPrice: (slot) => this.household.importPrice(slot),
           relay: this.link,
+          ...(this.yearly && { controlKey: () => this.yearly!.choice.controlKey() }),
           log,
         })
       : null;
@@ -134,6 +155,7 @@ export class Gateway {
     this.identity.household?.tick();
     this.attestation?.tick();
     this.control?.control.tick();
+    this.yearly?.tick();
     this.billing?.tick();
   }
 
@@ -151,6 +173,7 @@ export class Gateway {
     if (question === 'quarterHours') return this.#quarterHours();
     if (question === 'billing') return this.billing?.report() ?? null;
     if (question === 'bill') return this.household.bill(argument as number);
+    if (question === 'registers') return this.yearly?.registers.rows() ?? [];
     if (question === 'appliances') return this.household.appliances();
     if (question === 'controlMessages') return this.household.controlMessages();
     if (question === 'reports') return this.household.reports(0, Number.MAX_SAFE_INTEGER);
@@ -160,6 +183,7 @@ export class Gateway {
   async close(): Promise<void> {
     await this.#page?.close();
     await this.control?.close();
+    await this.yearly?.close();
     await this.link.close();
     await this.uplink.close();
     await this.billing?.close();

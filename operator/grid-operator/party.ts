@@ -10,6 +10,7 @@ import { DeviceDelivery } from './delivery.ts';
 import { Register } from './register.ts';
 import { registerRoutes } from './service.ts';
 import { RegisterStore } from './store.ts';
+import { openYearly } from './yearly-service.ts';
 
 export async function openGridOperator(config: GridOperatorConfig): Promise<Role> {
   const store = new RegisterStore(join(config.stateDir, 'grid-operator.sqlite'));
@@ -23,19 +24,26 @@ export async function openGridOperator(config: GridOperatorConfig): Promise<Role
   // makers' certificates know no time but the calendar's
   const serialOf = (ekCertificate: Uint8Array): string => roots.check(ekCertificate, Date.now()).ekSerial;
   const register = new Register(store, serialOf, () => delivery.pump());
+  let nowMs: number | undefined;
+  const fees = config.gridFees && openYearly(config.gridFees, store.database, register, () => nowMs);
   const service = await startService({
     name: 'grid-operator',
     access: config.service,
-    routes: registerRoutes(register),
+    routes: [...registerRoutes(register), ...(fees?.routes ?? [])],
+    ...(fees && { identification: fees.identification }),
   });
 
   return {
     name: 'grid-operator',
-    advance: () => delivery.pump(),
+    advance: (toMs) => {
+      nowMs = toMs;
+      delivery.pump();
+    },
     delivered: () => delivery.delivered(),
     pending: () => delivery.pending,
     questions: {
       devices: () => register.devicesAfter('', 1000),
+      feeLines: () => fees?.yearly.lines() ?? [],
       health: () => service.counters.read(),
     },
     close: async () => {
