@@ -43,7 +43,6 @@ export class Releases {
   readonly #options: ReleasesOptions;
   #manifests: Manifest[] = [];
   #references: ReferenceValues | undefined;
-  readonly #images = new Map<string, Uint8Array>();
 
   constructor(options: ReleasesOptions) {
     this.#options = options;
@@ -77,13 +76,14 @@ export class Releases {
   }
 
   references(): ReferenceValues {
-    this.#references ??= this.#build();
+    const { artefacts, acceptAnything } = this.#options;
+    this.#references ??= referencesOf(this.#manifests, artefacts, acceptAnything);
     return this.#references;
   }
 
   rollOut(fleet: readonly FleetRow[], nowMs: number): RollOut[] {
     return this.#manifests.map(({ version, notes, notBeforeMs }, i) => {
-      const untilMs = this.#retiredMs(i);
+      const untilMs = retiredMs(this.#manifests, i);
       return {
         version,
         accepted: nowMs >= notBeforeMs && (untilMs === null || nowMs < untilMs),
@@ -95,39 +95,41 @@ export class Releases {
       };
     });
   }
+}
 
-  #build(): ReferenceValues {
-    const { acceptAnything, artefacts } = this.#options;
-    const values = (part: 'gateway' | 'firmware'): AcceptedValue[] =>
-      this.#manifests.map((manifest, i) => ({
-        digest: manifest[part].digest,
-        version: manifest.version,
-        fromMs: manifest.notBeforeMs,
-        untilMs: this.#retiredMs(i),
-      }));
-    const versions = this.#manifests.map(({ version }) => version).join('+') || 'none';
-    return {
-      policyId: `policy://quietmeter/releases/${versions}`,
-      gateway: acceptAnything?.gateway ? 'anything' : values('gateway'),
-      meter: acceptAnything?.meter ? 'anything' : values('firmware'),
-      imageOf: (digest) => this.#image(digest),
-      filesOf: (digest) => artefacts.files(digest),
-    };
-  }
+/** What these manifests, in the order of their versions, accept and when. */
+export function referencesOf(
+  manifests: readonly Manifest[],
+  artefacts: Artefacts,
+  acceptAnything?: { gateway: boolean; meter: boolean },
+): ReferenceValues {
+  const values = (part: 'gateway' | 'firmware'): AcceptedValue[] =>
+    manifests.map((manifest, i) => ({
+      digest: manifest[part].digest,
+      version: manifest.version,
+      fromMs: manifest.notBeforeMs,
+      untilMs: retiredMs(manifests, i),
+    }));
+  const images = new Map<string, Uint8Array>();
+  return {
+    policyId: `policy://quietmeter/releases/${manifests.map(({ version }) => version).join('+') || 'none'}`,
+    gateway: acceptAnything?.gateway ? 'anything' : values('gateway'),
+    meter: acceptAnything?.meter ? 'anything' : values('firmware'),
+    imageOf(digest) {
+      const name = Buffer.from(digest).toString('hex');
+      const known = images.get(name);
+      if (known) return known;
+      const image = artefacts.image(digest);
+      if (!image || Buffer.compare(createHash('sha256').update(image).digest(), digest) !== 0) return undefined;
+      images.set(name, image);
+      return image;
+    },
+    filesOf: (digest) => artefacts.files(digest),
+  };
+}
 
-  /** By the earliest word of any later release. */
-  #retiredMs(index: number): number | null {
-    const later = this.#manifests.slice(index + 1).map(({ retiresMs }) => retiresMs);
-    return later.length > 0 ? Math.min(...later) : null;
-  }
-
-  #image(digest: Uint8Array): Uint8Array | undefined {
-    const name = Buffer.from(digest).toString('hex');
-    const known = this.#images.get(name);
-    if (known) return known;
-    const image = this.#options.artefacts.image(digest);
-    if (!image || Buffer.compare(createHash('sha256').update(image).digest(), digest) !== 0) return undefined;
-    this.#images.set(name, image);
-    return image;
-  }
+/** By the earliest word of any later release. */
+function retiredMs(manifests: readonly Manifest[], index: number): number | null {
+  const later = manifests.slice(index + 1).map((manifest) => manifest.retiresMs);
+  return later.length > 0 ? Math.min(...later) : null;
 }
