@@ -60,24 +60,22 @@ async function withIndex<T>(esys: Esys, index: number, use: (nv: NvIndex) => Pro
 
 /** All that the index holds; null where there is no such index or nothing was ever written to it. */
 export async function readNv(esys: Esys, index: number): Promise<Buffer | null> {
-  return withIndex(esys, index, ({ handle, sizeBytes }) => readWhole(esys, handle, sizeBytes));
+  return withIndex(esys, index, (nv) => withPrivateSession(esys, 0, (session) => readWhole(esys, nv, session)));
 }
 
-function readWhole(esys: Esys, handle: Handle, sizeBytes: number): Promise<Buffer | null> {
-  return withPrivateSession(esys, 0, async (session) => {
-    const parts: Buffer[] = [];
-    try {
-      for (let at = 0; at < sizeBytes; at += READ_BYTES) {
-        const length = Math.min(READ_BYTES, sizeBytes - at);
-        const [part] = await esys.call('NV_Read', handle, handle, [session], length, at);
-        parts.push(part.subarray(2));
-      }
-    } catch (error) {
-      if (isRefused(error, NEVER_WRITTEN)) return null;
-      throw error;
+async function readWhole(esys: Esys, { handle, sizeBytes }: NvIndex, session: Handle): Promise<Buffer | null> {
+  const parts: Buffer[] = [];
+  try {
+    for (let at = 0; at < sizeBytes; at += READ_BYTES) {
+      const length = Math.min(READ_BYTES, sizeBytes - at);
+      const [part] = await esys.call('NV_Read', handle, handle, [session], length, at);
+      parts.push(part.subarray(2));
     }
-    return Buffer.concat(parts);
-  });
+  } catch (error) {
+    if (isRefused(error, NEVER_WRITTEN)) return null;
+    throw error;
+  }
+  return Buffer.concat(parts);
 }
 
 /**
@@ -126,33 +124,53 @@ function toNumber(bytes: Buffer): number {
   return Number(bytes.readBigUInt64BE());
 }
 
-/** Counts up until it holds `to` or more; may be begun again after any interruption. @returns what it holds then */
-export async function raiseCounter(esys: Esys, index: number, to: number): Promise<number> {
-  const count = await withIndex(esys, index, async ({ handle, attributes }) => {
-    if (!(attributes & NV.COUNTER)) throw new TpmError('refused', `NV index 0x${index.toString(16)} is no counter`);
-    for (;;) {
-      const bytes = await readWhole(esys, handle, COUNTER_BYTES);
-      const at = bytes && toNumber(bytes);
-      if (at !== null && at >= to) return at;
-      for (let missing = at === null ? 1 : to - at; missing > 0; missing--)
-        await esys.call('NV_Increment', handle, handle, [ESYS_TR.PASSWORD]);
-    }
+/** A counter that exists, in one session. */
+interface Counter {
+  /** Null where it was never counted up. */
+  read(): Promise<number | null>;
+  increment(): Promise<unknown>;
+}
+async function withCounter<T>(esys: Esys, index: number, use: (counter: Counter) => Promise<T>): Promise<T> {
+  const result = await withIndex(esys, index, async (nv) => {
+    if (!(nv.attributes & NV.COUNTER)) throw new TpmError('refused', `NV index 0x${index.toString(16)} is no counter`);
+    return withPrivateSession(esys, 0, async (session) => ({
+      value: await use({
+        async read() {
+          const bytes = await readWhole(esys, nv, session);
+          return bytes && toNumber(bytes);
+        },
+        increment: () => esys.call('NV_Increment', nv.handle, nv.handle, [session]),
+      }),
+    }));
   });
-  if (count === null) throw absent(index);
-  return count;
+  if (!result) throw absent(index);
+  return result.value;
+}
+
+/** Counts up until it holds `to` or more; may be begun again after any interruption. @returns what it holds then */
+export const raiseCounter = (esys: Esys, index: number, to: number): Promise<number> =>
+  withCounter(esys, index, (counter) => raise(counter, to));
+
+async function raise(counter: Counter, to: number): Promise<number> {
+  for (;;) {
+    const count = await counter.read();
+    if (count !== null && count >= to) return count;
+    // the first count of a new counter is the TPM's to choose
+    for (let missing = count === null ? 1 : to - count; missing > 0; missing--) await counter.increment();
+  }
 }
 
 /** Counts up by one from what it holds when the job is first begun, or from `from`; never by two. @returns as `extendOnce` */
 export function incrementOnce(index: number, from?: number): (esys: Esys) => Promise<number> {
   let before = from;
-  return async (esys) => {
-    const count = await readCounter(esys, index);
-    before ??= count ?? undefined;
-    if (before === undefined) return raiseCounter(esys, index, 1); // never counted: its first count is the TPM's to choose
-    if (count !== null && count > before + 1)
-      throw new TpmError('refused', `the counter holds ${count}, where ${before} or ${before + 1} was expected`);
-    return raiseCounter(esys, index, before + 1);
-  };
+  return (esys) =>
+    withCounter(esys, index, async (counter) => {
+      const count = await counter.read();
+      before ??= count ?? 0;
+      if (before > 0 && count !== null && count > before + 1)
+        throw new TpmError('refused', `the counter holds ${count}, where ${before} or ${before + 1} was expected`);
+      return raise(counter, before + 1);
+    });
 }
 
 /** Has the attestation key say what the index holds (at most 64 B of nonce come back inside). */
