@@ -20,7 +20,7 @@ const HELP = `usage: scripts/verify-evidence FILE --roots DIR --authority FILE [
   FILE               evidence as the verifier keeps it (JSON), or as it travels (binary)
   --roots DIR        certificates of the makers of TPMs that you trust, PEM; who signed itself is a root
   --authority FILE   the trusted third party's X.509 authority, PEM
-  --reference DIR    releases: manifests, images of the meter, listings of the gateway's files
+  --reference DIR    releases, as scripts/release writes them
   --release-key HEX  the trusted third party's release key, Ed25519, 32 bytes
   --at TIME          the instant to judge for, such as 2026-06-01T12:00:00Z; when the evidence came, or now, unless told
   --json             the verdict as JSON

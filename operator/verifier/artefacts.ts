@@ -1,77 +1,65 @@
 /**
- * What was released, from a folder: manifests, and beside them what they name.
+ * What was released, from the folder that scripts/release writes and the trusted third party serves:
  *
- *   *.manifest   as the trusted third party signed them (protocol/updates/manifest.ts)
- *   *.files      the listing of a gateway's software: per line SHA-256 in hexadecimal, two spaces, path (as sha256sum prints it)
- *   others       images of the meter, by their SHA-256
+ *   <version>/manifest.bin   as it was signed (protocol/updates/manifest.ts)
+ *             firmware.js    the meter's image
+ *             gateway.bin    the gateway's software (protocol/updates/archive.ts)
  *
  * Nobody need trust the folder: manifests are signed, and everything else is known by its digest.
  */
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { MeasuredFile } from '../../protocol/attestation/evidence.ts';
-import { listingDigest } from '../../protocol/attestation/software.ts';
+import { archiveDigest, decodeArchive } from '../../protocol/updates/archive.ts';
+import { MalformedError } from '../../protocol/wire/bytes.ts';
 import type { Artefacts } from './releases.ts';
 
-const MANIFEST = /\.manifest$/;
-const LISTING = /\.files$/;
-const IMAGE_MOST_BYTES = 4_000_000;
+/** A release appears under its number, whole. */
+const VERSION = /^[1-9]\d*$/;
 
 export class ArtefactFolder implements Artefacts {
   readonly #directory: string;
-  #written = '';
-  #manifests: Uint8Array[] = [];
-  readonly #images = new Map<string, string>();
+  readonly #manifests = new Map<number, Uint8Array>();
+  readonly #images = new Map<string, Uint8Array>();
   readonly #listings = new Map<string, ReadonlyMap<string, Uint8Array>>();
 
   constructor(directory: string) {
     this.#directory = directory;
   }
 
-  /** Looks whether something was written; true where it was. */
+  /** Reads releases that are new; true where there are some. */
   refresh(): boolean {
     if (!existsSync(this.#directory)) return false;
-    const names = readdirSync(this.#directory).sort();
-    const stats = names.map((name) => ({ name, stat: statSync(join(this.#directory, name)) }));
-    const written = stats.map(({ name, stat }) => `${name} ${stat.size} ${stat.mtimeMs}`).join('\n');
-    if (written === this.#written) return false;
-    this.#written = written;
-    this.#manifests = [];
-    for (const { name, stat } of stats) if (stat.isFile() && stat.size <= IMAGE_MOST_BYTES) this.#take(name);
-    return true;
+    const names = readdirSync(this.#directory).filter(
+      (name) => VERSION.test(name) && !this.#manifests.has(Number(name)),
+    );
+    for (const name of names) this.#take(Number(name), join(this.#directory, name));
+    return names.length > 0;
   }
 
-  #take(name: string): void {
-    const file = join(this.#directory, name);
-    const bytes = readFileSync(file);
-    if (MANIFEST.test(name)) this.#manifests.push(bytes);
-    else if (LISTING.test(name)) {
-      const files = readListing(bytes.toString('utf8'));
-      const digest = Buffer.from(listingDigest(files)).toString('hex');
-      this.#listings.set(digest, new Map(files.map((entry) => [entry.path, entry.digest])));
-    } else this.#images.set(createHash('sha256').update(bytes).digest('hex'), file);
+  #take(version: number, folder: string): void {
+    this.#manifests.set(version, readFileSync(join(folder, 'manifest.bin')));
+    const image = readFileSync(join(folder, 'firmware.js'));
+    this.#images.set(createHash('sha256').update(image).digest('hex'), image);
+    try {
+      const files = decodeArchive(readFileSync(join(folder, 'gateway.bin')));
+      const digests = files.map(({ path, bytes }) => [path, createHash('sha256').update(bytes).digest()] as const);
+      this.#listings.set(nameOf(archiveDigest(files)), new Map(digests));
+    } catch (error) {
+      if (!(error instanceof MalformedError)) throw error; // no file can be named then; verdicts are the same
+    }
   }
 
-  /** In the order of their names. */
+  /** In the order of their versions. */
   get manifests(): readonly Uint8Array[] {
-    return this.#manifests;
+    return [...this.#manifests].sort(([a], [b]) => a - b).map(([, bytes]) => bytes);
   }
   image(digest: Uint8Array): Uint8Array | undefined {
-    const file = this.#images.get(Buffer.from(digest).toString('hex'));
-    return file === undefined ? undefined : readFileSync(file);
+    return this.#images.get(nameOf(digest));
   }
   files(digest: Uint8Array): ReadonlyMap<string, Uint8Array> | undefined {
-    return this.#listings.get(Buffer.from(digest).toString('hex'));
+    return this.#listings.get(nameOf(digest));
   }
 }
 
-export const writeListing = (files: readonly MeasuredFile[]): string =>
-  files.map(({ path, digest }) => `${Buffer.from(digest).toString('hex')}  ${path}\n`).join('');
-
-function readListing(text: string): MeasuredFile[] {
-  return text.split('\n').flatMap((line) => {
-    const [, digest, path] = /^([0-9a-f]{64}) {2}(.+)$/.exec(line) ?? [];
-    return digest ? [{ path, digest: Buffer.from(digest, 'hex') }] : [];
-  });
-}
+const nameOf = (digest: Uint8Array): string => Buffer.from(digest).toString('hex');

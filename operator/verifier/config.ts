@@ -29,7 +29,7 @@ export const verifierConfig = v.strictObject({
   ),
   /** Its release key, Ed25519: manifests are signed by it. */
   releaseKey: publicKey(ED25519_PUBLIC_KEY_BYTES),
-  /** Manifests (`*.manifest`) and what they name; read again when something was written to it (artefacts.ts). */
+  /** The folder of releases that scripts/release writes; what is new in it is taken (artefacts.ts). */
   releasesDir: v.string(),
   /** The grid operator's register: which devices there are, and where. */
   gridOperator: serviceOf,

@@ -115,6 +115,9 @@ export function referencesOf(
     policyId: `policy://quietmeter/releases/${manifests.map(({ version }) => version).join('+') || 'none'}`,
     gateway: acceptAnything?.gateway ? 'anything' : values('gateway'),
     meter: acceptAnything?.meter ? 'anything' : values('firmware'),
+    meterMayBeUnmeasured: manifests.some(({ accepted }) =>
+      accepted.meter.some((pcr) => pcr.every((byte) => byte === 0)),
+    ),
     imageOf(digest) {
       const name = Buffer.from(digest).toString('hex');
       const known = images.get(name);

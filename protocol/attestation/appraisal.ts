@@ -160,7 +160,6 @@ function judgeEndorsement(input: AppraisalInput): string {
   let ekSerial: string;
   try {
     ({ ekSerial } = trust.endorsement.check(evidence.ekCertificate, calendarMs));
-    ekSerial = ekSerial.replace(/^0+(?=.)/, ''); // as registers and certificates name it
   } catch (error) {
     throw new Refused('ek chain', (error as Error).message);
   }
@@ -331,14 +330,33 @@ function judgeMeter(
   const measured = digestsOf(evidence.events, PCR_METER);
   const image = measured.at(-1);
   if (references.meter === 'anything') warnings.push(warning('meter anything'));
-  if (!image) {
-    refusals.push(refusal('meter unmeasured'));
-    return null;
-  }
+  if (!image) return judgeUnflashed(evidence, references, nowMs, known?.meterVersion ?? null, refusals);
   const version = judgeMeasured('meter', measured, references.meter, nowMs, known?.meterVersion ?? null, refusals);
   if (!evidence.measurement) refusals.push(refusal('meter silent'));
   else judgeAnswer(evidence, evidence.measurement, image, version, references, refusals);
   return version;
+}
+
+/** A meter that runs what it was delivered with: the answer alone says which image that is. */
+function judgeUnflashed(
+  { nonce, measurement }: DecodedEvidence,
+  { meter, meterMayBeUnmeasured, imageOf }: ReferenceValues,
+  nowMs: number,
+  newestTrusted: number | null,
+  refusals: Finding<RefusalCode>[],
+): number | null {
+  if (!meterMayBeUnmeasured || meter === 'anything') refusals.push(refusal('meter unmeasured'));
+  else if (!measurement) refusals.push(refusal('meter silent'));
+  else {
+    const meterNonce = meterNonceOf(nonce);
+    const runs = meter.find(({ digest }) => {
+      const image = imageOf(digest);
+      return image && sameBytes(measurementOfImage(meterNonce, image), measurement);
+    });
+    if (runs) return judgeMeasured('meter', [runs.digest], meter, nowMs, newestTrusted, refusals);
+    refusals.push(refusal('meter unreleased'));
+  }
+  return null;
 }
 
 function judgeAnswer(

@@ -160,6 +160,13 @@ const REFUSALS = {
     UNTRUSTWORTHY,
     'The meter runs another image than the gateway flashed to it.',
   ),
+  'meter unreleased': entry(
+    12,
+    'meter',
+    'executables',
+    UNRECOGNIZED_EXECUTABLES,
+    'The meter runs an image that was never released.',
+  ),
   'image missing': entry(
     12,
     'meter',

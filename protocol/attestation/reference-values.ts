@@ -26,6 +26,11 @@ export interface ReferenceValues {
   policyId: string;
   gateway: Accepted;
   meter: Accepted;
+  /**
+   * Whether a release accepts that the gateway never flashed its meter since the TPM's start: PCR 9 is zero then, and what the
+   * meter answers has to be one of the accepted images.
+   */
+  meterMayBeUnmeasured?: boolean;
   /** The bytes of a released image, by its digest: only who has them can judge the meter's answer to a nonce. */
   imageOf(digest: Uint8Array): Uint8Array | undefined;
   /** The files of a released gateway, by its digest, so that a verdict can name the file that differs. */

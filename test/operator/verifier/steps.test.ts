@@ -12,7 +12,7 @@ import { Challenges } from '../../../operator/verifier/challenges.ts';
 import { Verifier } from '../../../operator/verifier/steps.ts';
 import { appraise } from '../../../protocol/attestation/appraisal.ts';
 import { verifyResult } from '../../../protocol/attestation/attestation-result.ts';
-import { decodeEvidence } from '../../../protocol/attestation/evidence.ts';
+import { decodeEvidence, PCR_GATEWAY } from '../../../protocol/attestation/evidence.ts';
 import { generateSigningKey } from '../../../protocol/crypto/p256.ts';
 import { workbench } from './bench.ts';
 
@@ -161,6 +161,29 @@ test('a release that is not to be installed yet is not accepted yet', async (t) 
   t.deepEqual(
     bench.attest(device).refusals.map(({ sentence }) => sentence),
     ["The meter's image is of release 2, which is not accepted yet."],
+  );
+});
+
+test('a meter that was never flashed by its gateway: trusted by its answer, where a release says so', async (t) => {
+  const bench = await workbench(t);
+  const device = await bench.device();
+  device.events = device.events.filter(({ pcr }) => pcr === PCR_GATEWAY);
+  t.deepEqual(
+    bench.attest(device).refusals.map(({ code }) => code),
+    ['meter unmeasured'],
+  );
+  const meter = [new Uint8Array(32), ...bench.manifest(2).accepted.meter];
+  bench.release(2, { accepted: { gateway: bench.manifest(2).accepted.gateway, meter } });
+  t.true(bench.attest(device).trusted);
+  t.is(bench.verifier.fleet()[0].meterVersion, 1);
+  device.image = Buffer.from('another program');
+  t.deepEqual(
+    bench.attest(device).refusals.map(({ code }) => code),
+    ['meter unreleased'],
+  );
+  t.deepEqual(
+    bench.attest(device, { claims: { measurement: null } }).refusals.map(({ code }) => code),
+    ['meter silent'],
   );
 });
 

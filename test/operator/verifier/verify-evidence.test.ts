@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
 import { RELEASES, type Workbench } from '../../../bench/attestation/workbench.ts';
-import { writeListing } from '../../../operator/verifier/artefacts.ts';
+import { encodeArchive } from '../../../protocol/updates/archive.ts';
 import { rawReleaseKey, signManifest } from '../../../protocol/updates/manifest.ts';
 import { workbench } from './bench.ts';
 
@@ -35,9 +35,11 @@ function folder(t: ExecutionContext, bench: Workbench): { directory: string; tru
   writeFileSync(at('roots/root.pem'), bench.maker.root);
   writeFileSync(at('roots/intermediate.pem'), bench.maker.intermediate);
   writeFileSync(at('authority.pem'), bench.thirdParty.certificate);
-  writeFileSync(at('releases/1.manifest'), signManifest(bench.manifest(1), bench.releaseKey));
-  writeFileSync(at('releases/1.js'), RELEASES[0].image);
-  writeFileSync(at('releases/1.files'), writeListing(RELEASES[0].files));
+  const archive = encodeArchive([{ path: 'gateway/main.ts', bytes: Buffer.from('of another release') }]);
+  mkdirSync(at('releases/1'));
+  writeFileSync(at('releases/1/manifest.bin'), signManifest(bench.manifest(1), bench.releaseKey));
+  writeFileSync(at('releases/1/firmware.js'), RELEASES[0].image);
+  writeFileSync(at('releases/1/gateway.bin'), archive);
   const key = Buffer.from(rawReleaseKey(createPublicKey(bench.releaseKey))).toString('hex');
   return {
     directory,
