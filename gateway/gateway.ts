@@ -5,8 +5,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../protocol/time/clock.ts';
-import { LINK_MEASUREMENT } from '../protocol/wire/link-messages.ts';
-import { type Attestation, openAttestation } from './attestation/open.ts';
+import { LINK_MEASURE } from '../protocol/wire/link-messages.ts';
+import { type Attestation, METER_IMAGE, openAttestation } from './attestation/open.ts';
 import type { Billing } from './billing/billing.ts';
 import { openBilling } from './billing/open.ts';
 import type { GatewayConfig } from './config.ts';
@@ -15,6 +15,10 @@ import { Household } from './household.ts';
 import { type MeterChannel, openChannel } from './meter/channel.ts';
 import { MeterLink } from './meter/link.ts';
 import { GatewayStore } from './store.ts';
+import { RESTART_CODE } from './update/launcher.ts';
+import { MeterImages } from './update/meter-images.ts';
+import { openUpdates } from './update/open.ts';
+import type { Updater } from './update/updater.ts';
 import { IdentityKeeper } from './uplink/identity-keeper.ts';
 import { Uplink } from './uplink/uplink.ts';
 import type { Page } from './web/server.ts';
@@ -26,6 +30,10 @@ export class Gateway {
   readonly store: GatewayStore;
   readonly identity: IdentityKeeper;
   readonly link: MeterLink;
+  /** Talks with the meter about its program. */
+  readonly images: MeterImages;
+  /** Null: meter and gateway are updated by hand. */
+  readonly updates: Updater | null;
   readonly uplink: Uplink;
   /** Null: nobody attests this gateway. */
   readonly attestation: Attestation | null;
@@ -63,7 +71,12 @@ export class Gateway {
             store: this.store,
             tpm: () => this.identity.tpm(),
             household: this.identity.household,
-            sendToMeter: (command) => this.link.sendImageCommand(command),
+            sendToMeter: (command) => {
+              // one question at a time: an update asks, too
+              if (command.type !== LINK_MEASURE) return;
+              const heard = ({ digest }: { digest: Uint8Array }) => this.attestation?.heard(digest);
+              this.images.measure(command.nonce).then(heard, () => {}); // asked again, or given up, by the agent
+            },
             clock,
             log,
           })
@@ -103,9 +116,7 @@ export class Gateway {
       resolutionWh: config.resolutionWh,
       onLives: (lives) => this.household.addLives(lives),
       onReports: () => this.uplink.reportsAdded(),
-      onImages: (message) => {
-        if (message.type === LINK_MEASUREMENT) this.attestation?.heard(message.digest);
-      },
+      onImages: (message) => this.images.receive(message),
       log,
     });
     this.control = config.control
@@ -118,6 +129,27 @@ export class Gateway {
           importPrice: (slot) => this.household.importPrice(slot),
           relay: this.link,
           ...(this.yearly && { controlKey: () => this.yearly!.choice.controlKey() }),
+          log,
+        })
+      : null;
+    this.images = new MeterImages({
+      clock,
+      send: (command) => this.link.sendImageCommand(command),
+      connected: () => this.link.connected,
+    });
+    this.updates = config.updates
+      ? openUpdates({
+          config: config.updates,
+          dataDir: config.dataDir,
+          tpm: () => this.identity.tpm(),
+          meter: this.images,
+          measureFirmware: async (digest) => this.attestation?.agent.measureImage(digest),
+          attest: () => this.attestation?.agent.attestNow(),
+          keepMeterImage: (digest) =>
+            this.store.setMeta(METER_IMAGE, digest ? Buffer.from(digest).toString('hex') : ''),
+          authorizationsFile: config.billing?.sealing.authorizationsFile ?? null,
+          restart: () => setImmediate(() => this.close().finally(() => process.exit(RESTART_CODE))),
+          clock,
           log,
         })
       : null;
@@ -152,6 +184,8 @@ export class Gateway {
   /** Looks what is due: called whenever time has moved. */
   tick(): void {
     this.link.tick();
+    this.images.tick();
+    this.updates?.tick();
     this.identity.household?.tick();
     this.attestation?.tick();
     this.control?.control.tick();
@@ -168,6 +202,7 @@ export class Gateway {
   answer(question: string, argument?: unknown): unknown {
     if (question === 'initialise') return this.identity.household?.initialise(argument) ?? null;
     if (question === 'identity') return this.identity.household?.state ?? null;
+    if (question === 'updates') return this.updates?.view ?? null;
     if (question === 'attestation') return this.attestation?.agent.view() ?? null;
     if (question === 'totals') return this.#totals();
     if (question === 'quarterHours') return this.#quarterHours();
@@ -184,6 +219,8 @@ export class Gateway {
     await this.#page?.close();
     await this.control?.close();
     await this.yearly?.close();
+    this.images.close();
+    await this.updates?.close();
     await this.link.close();
     await this.uplink.close();
     await this.billing?.close();

@@ -75,7 +75,7 @@ export function openAttestation(options: OpenAttestationOptions): Attestation {
     measureMeter: (nonce) => question.ask(nonce),
     meterImage: () => {
       const flashed = store.meta(METER_IMAGE);
-      return flashed === null ? delivered : Buffer.from(flashed, 'hex');
+      return flashed ? Buffer.from(flashed, 'hex') : delivered;
     },
     software: measureSoftware(),
     onTrusted: () => passes.wake(),

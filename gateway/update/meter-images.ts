@@ -24,6 +24,7 @@ const ASKED_MOST = 4;
 
 interface Question {
   nonce: Uint8Array;
+  answer: Promise<Measurement>;
   asked: number;
   askedMs: number;
   answered(measurement: Measurement): void;
@@ -61,12 +62,14 @@ export class MeterImages {
     this.#sender = null;
   }
 
-  /** Asks the meter which program it runs. @throws Error where it does not answer, or cannot */
+  /** Asks the meter which program it runs; the same question again is one question. @throws Error where it does not answer, or cannot */
   measure(nonce: Uint8Array): Promise<Measurement> {
-    return new Promise((answered, failed) => {
-      this.#questions.push({ nonce, asked: 0, askedMs: 0, answered, failed });
-      this.tick();
-    });
+    const same = this.#questions.find((question) => Buffer.compare(question.nonce, nonce) === 0);
+    if (same) return same.answer;
+    const { promise, resolve, reject } = Promise.withResolvers<Measurement>();
+    this.#questions.push({ nonce, answer: promise, asked: 0, askedMs: 0, answered: resolve, failed: reject });
+    this.tick();
+    return promise;
   }
 
   /** From the household's own meter. */

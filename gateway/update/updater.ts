@@ -83,6 +83,8 @@ export interface UpdaterOptions {
   installation: Installation | null;
   /** Ends this process, to be started anew in another release. */
   restart(): void;
+  /** The image that the meter has, or is about to get; for whoever measures it after the next start of the TPM. */
+  keepMeterImage?(digest: Uint8Array | null): void;
   /** The states in which sealed keys open now. */
   keepAuthorizations(authorizations: readonly ReleaseAuthorization[]): void;
   /** The verifier is to be shown the new state. */
@@ -127,6 +129,7 @@ export class Updater {
     this.#options = options;
     mkdirSync(options.folder, { recursive: true, mode: 0o700 });
     this.#state = this.#load();
+    if (this.#state.meterImage !== null) options.keepMeterImage?.(this.meterImage);
     if (this.#state.next !== null && this.#state.phase !== 'failed') this.#reopen(this.#state.next);
   }
 
@@ -222,10 +225,11 @@ export class Updater {
   async #measure(): Promise<void> {
     const { firmware, authorizations = [] } = this.#manifest!;
     this.#options.keepAuthorizations(authorizations);
-    if (this.#state.meterImage !== hex(firmware.digest)) await this.#options.measureFirmware(firmware.digest);
     const { meterImage } = this.#state;
     const image = hex(firmware.digest);
-    this.#go('flashing', image === meterImage ? {} : { meterImage: image, imageBefore: meterImage });
+    if (image !== meterImage) this.#go('measuring', { meterImage: image, imageBefore: meterImage });
+    await this.#options.measureFirmware(firmware.digest);
+    this.#go('flashing');
   }
 
   #flash(): void {
@@ -317,6 +321,7 @@ export class Updater {
   #go(phase: UpdatePhase, changes: Partial<State> = {}): void {
     this.#state = { ...this.#state, ...changes, phase };
     writeDurably(join(this.#options.folder, STATE_FILE), Buffer.from(`${JSON.stringify(this.#state)}\n`), 0o600);
+    if ('meterImage' in changes) this.#options.keepMeterImage?.(this.meterImage);
   }
   #load(): State {
     const file = join(this.#options.folder, STATE_FILE);
