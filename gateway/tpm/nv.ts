@@ -4,7 +4,7 @@
  *
  * What is read comes under the HMAC of a salted session: on the bus it can be cut off, but not altered (sessions.ts).
  */
-import { COUNTER_BYTES, NV, nvPublic } from '../../protocol/attestation/policy.ts';
+import { COUNTER_BYTES, NV, NV_INDEX, nvPublic } from '../../protocol/attestation/policy.ts';
 import { EMPTY, readEcdsaSignature, sized, TpmReader } from '../../protocol/attestation/tpm-wire.ts';
 import { errorNumber, TpmError } from './error.ts';
 import { ESYS_TR, type Esys } from './esys.ts';
@@ -84,6 +84,11 @@ async function readWhole(esys: Esys, { handle, sizeBytes }: NvIndex, session: Ha
  * @throws TpmError `refused` where something else is at this index
  */
 export async function defineNv(esys: Esys, index: number, kind: 'counter' | number): Promise<void> {
+  // A new counter may begin above all others of its TPM (Part 1, 37.2.4): that of releases, whose number counts, comes first.
+  if (kind === 'counter' && index !== NV_INDEX.version) {
+    await defineNv(esys, NV_INDEX.version, 'counter');
+    await raiseCounter(esys, NV_INDEX.version, 1);
+  }
   const wanted = nvPublic(index, kind);
   const found = await withIndex(esys, index, async ({ description, attributes }) => {
     const same = attributes & NV.WRITTEN ? nvPublic(index, kind, true) : wanted;

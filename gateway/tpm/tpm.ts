@@ -187,7 +187,10 @@ export class Tpm {
 
   // What is kept in the TPM (nv.ts); indices in protocol/attestation/policy.ts
 
-  /** A counter that only goes up; one that is there stays. Its first count is the TPM's to choose. */
+  /**
+   * A counter that only goes up; one that is there stays. Its first count is the TPM's to choose: 1 in a new TPM, above the last
+   * count of any counter that was removed. Before any other the counter of releases is made.
+   */
   defineCounter(index: number): Promise<void> {
     return this.run((esys) => defineNv(esys, index, 'counter'));
   }

@@ -41,6 +41,14 @@ test('removed and defined anew it begins above its last count', async (t) => {
   await tpm.close();
 });
 
+test('the counter of releases is made before any other: none of ours lifts it above the number of a release', async (t) => {
+  const tpm = await Tpm.open((await householdTpm(t)).tcti);
+  await tpm.defineCounter(NV_INDEX.anchorCount);
+  t.is(await tpm.readCounter(COUNTER), 1);
+  t.is(await tpm.readCounter(NV_INDEX.anchorCount), null);
+  await tpm.close();
+});
+
 test('counter and area survive a SIGKILL of the TPM', async (t) => {
   const household = await householdTpm(t);
   const tpm = await Tpm.open(household.tcti);
