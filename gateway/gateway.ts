@@ -161,6 +161,9 @@ export class Gateway {
       uplink: this.uplink,
       control: this.control?.control,
       billing: this.billing,
+      identity: this.identity.household,
+      attestation: this.attestation?.agent,
+      updates: this.updates,
     });
     this.#log = log;
   }

@@ -5,6 +5,7 @@
 
 import type { Clock } from '../protocol/time/clock.ts';
 import { SLOT_MS, slotStartMs } from '../protocol/time/slots.ts';
+import { MalformedError } from '../protocol/wire/bytes.ts';
 import {
   CLAMP_REVERSED,
   CLAMP_RIGHT,
@@ -15,8 +16,10 @@ import {
   FLAG_POWER_CUT,
   FLAG_REVERSED,
 } from '../protocol/wire/link-messages.ts';
+import type { AttestationAgent } from './attestation/agent.ts';
 import type { Billing } from './billing/billing.ts';
 import { type Control, PolicyError } from './control/control.ts';
+import type { HouseholdIdentity } from './identity/household-identity.ts';
 import type { MeterLink } from './meter/link.ts';
 import type { GatewayStore, Report, TimedLive } from './store.ts';
 import type { Uplink } from './uplink/uplink.ts';
@@ -26,11 +29,15 @@ import type {
   ControlView,
   HouseholdView,
   LivePoint,
+  LogState,
   MinutePoint,
   PriceRow,
   QuarterHour,
   ReportRow,
   ReportState,
+  SetupView,
+  SoftwareView,
+  TrustView,
 } from './web/household-view.ts';
 
 const FLAG_WORDS: [number, string][] = [
@@ -51,6 +58,12 @@ export interface HouseholdParts {
   billing?: Pick<Billing, 'bill' | 'prices' | 'logState'> | null;
   /** Absent where there are no appliances. */
   control?: Pick<Control, 'appliances' | 'messages' | 'refusals' | 'setPolicy' | 'trouble'>;
+  /** Absent where its pseudonym is registered by hand. */
+  identity?: Pick<HouseholdIdentity, 'state' | 'initialise'> | null;
+  /** Absent where nobody attests this gateway. */
+  attestation?: Pick<AttestationAgent, 'view'> | null;
+  /** Absent where it is updated by hand. */
+  updates?: { readonly view: SoftwareView } | null;
 }
 
 export class Household implements HouseholdView {
@@ -144,6 +157,29 @@ export class Household implements HouseholdView {
       refusals: control.refusals(),
       trouble: control.trouble,
     };
+  }
+
+  setup(): SetupView | null {
+    return this.#parts.identity?.state ?? null;
+  }
+
+  initialise(personal: unknown): Promise<SetupView> {
+    if (!this.#parts.identity) throw new MalformedError('personal', 'is not asked for by this gateway');
+    return this.#parts.identity.initialise(personal);
+  }
+
+  trust(): TrustView | null {
+    if (!this.#parts.attestation) return null;
+    const { state, sinceMs, expiresMs, why, warnings, trouble } = this.#parts.attestation.view();
+    return { state, sinceMs, expiresMs, why, warnings, trouble };
+  }
+
+  software(): SoftwareView | null {
+    return this.#parts.updates?.view ?? null;
+  }
+
+  logState(): LogState | null {
+    return this.#parts.billing?.logState ?? null;
   }
 
   /** Milli-cent per kWh, undefined where it is not known. */

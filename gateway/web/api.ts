@@ -3,6 +3,7 @@ import { Readable } from 'node:stream';
 import { DAY_MS } from '../../protocol/time/slots.ts';
 import { type PageRequest, type PageServer, SECURITY_HEADERS } from '../../web/page-server.ts';
 import { csvOf } from './csv.ts';
+import { addHouse } from './house-api.ts';
 import type { HouseholdView } from './household-view.ts';
 import type { EventSink, LiveStream } from './live-stream.ts';
 import { REGISTERS } from './page/obis.ts';
@@ -22,7 +23,12 @@ export interface Api {
   isAllowed: (request: PageRequest) => boolean;
 }
 
-export function addApi(server: PageServer, { view, live, isAllowed }: Api): void {
+export function addApi(server: PageServer, api: Api): void {
+  addMeasured(server, api);
+  addHouse(server, api.view);
+}
+
+function addMeasured(server: PageServer, { view, live, isAllowed }: Api): void {
   server.get('/api/live', async (request, reply) => {
     if (!live.hasRoom) return reply.code(503).send({ error: 'too many pages are open at once' });
     reply.hijack();

@@ -129,6 +129,41 @@ export interface ControlView {
   /** Why the provider cannot be asked, in words; null where it can. */
   trouble: string | null;
 }
+/** Whether the gateway has its names (protocol/identity/initialisation.ts). */
+export interface SetupView {
+  /**
+   *   uninitialised  nobody has typed anything yet
+   *   waiting        under way; `reason` says for what, where something keeps it
+   *   ready          set up; `reason` says why a newer attempt came to nothing, where one did
+   *   refused        the last attempt came to nothing: `reason`
+   */
+  state: 'uninitialised' | 'waiting' | 'ready' | 'refused';
+  reason: string | null;
+  /** Days from today on that have a pseudonym. */
+  daysLeft: number;
+}
+/** What the verifier found of this gateway and its meter. */
+export interface TrustView {
+  state: 'not initialised' | 'never' | 'trusted' | 'failed' | 'expired';
+  sinceMs: number | null;
+  expiresMs: number | null;
+  /** Sentences. */
+  why: string[];
+  warnings: string[];
+  /** What keeps the next attempt from succeeding; null where nothing does. */
+  trouble: string | null;
+}
+export interface SoftwareView {
+  /** The release that runs, 0 before the first one. */
+  version: number;
+  state: 'idle' | 'fetching' | 'measuring' | 'flashing' | 'proving' | 'switching' | 'committing' | 'failed';
+  /** The release that is being installed, or was not; null where there is none. */
+  next: number | null;
+  /** Why it failed, or what it waits for; null where nothing is wrong. */
+  reason: string | null;
+  /** Bytes that have reached the meter, and of how many; null but while flashing. */
+  progress: { arrived: number; of: number } | null;
+}
 export interface HouseholdView {
   readonly householdName: string;
   nowMs(): number;
@@ -148,6 +183,19 @@ export interface HouseholdView {
   /** Replaces an appliance's rules with what the form says. @throws PolicyError whose `path` names what is wrong with them */
   setPolicy(appliance: string, rules: unknown): void;
   controlMessages(): ControlView;
+  /** Null where this household needs no setting up. */
+  setup(): SetupView | null;
+  /**
+   * Begins to set the meter up with what the customer typed, which is sealed and forgotten.
+   * @throws MalformedError that names the field (`personal.pin`), TpmError
+   */
+  initialise(personal: unknown): Promise<SetupView>;
+  /** Null where nobody attests this gateway. */
+  trust(): TrustView | null;
+  /** Null where it is updated by hand. */
+  software(): SoftwareView | null;
+  /** Of everything that the meter ever said; null where no record is kept. */
+  logState(): LogState | null;
   /** Whether the meter, the grid side are reachable now, and how much waits to be delivered. */
   connection(): { meter: boolean; grid: boolean; pendingReports: number };
   /** Asks the meter whether its clamp is the right way round, while a resistive load above 500 W is on. */

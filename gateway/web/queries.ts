@@ -1,5 +1,6 @@
 /** Decodes what a browser asks for. What is malformed is refused with the field's path and a sentence that says what is right. */
 import * as v from 'valibot';
+import { monthOf } from '../../protocol/time/months.ts';
 import { DAY_MS } from '../../protocol/time/slots.ts';
 import { BadInput } from '../../web/forms.ts';
 
@@ -19,6 +20,11 @@ const timeZone = v.pipe(
   v.string('is given twice'),
   v.maxLength(64, 'is no time zone of the IANA list, such as Europe/Rome'),
   v.check(isTimeZone, 'is no time zone of the IANA list, such as Europe/Rome'),
+);
+const monthNumber = v.pipe(
+  v.string('is given twice'),
+  v.regex(/^\d{1,4}$/, 'is no month: give whole months since January 1970'),
+  v.transform(Number),
 );
 const Range = v.object({ from: instant, to: instant, zone: v.optional(timeZone) }, MISSING);
 
@@ -41,6 +47,13 @@ export function decodeRange(query: unknown, maxDays: number): TimeRange {
   if (to - from > maxDays * DAY_MS)
     throw new BadInput(`query.to lies too far from query.from: at most ${maxDays} days at once`);
   return { fromMs: from, toMs: to, zone: zone ?? Intl.DateTimeFormat().resolvedOptions().timeZone };
+}
+
+/** `?month=…`, months since January 1970; the one of `nowMs` where none is asked for. */
+export function decodeMonth(query: unknown, nowMs: number): number {
+  const result = v.safeParse(v.object({ month: v.optional(monthNumber) }), query);
+  if (!result.success) throw new BadInput(`query.month ${result.issues[0].message}`, 'query.month');
+  return result.output.month ?? monthOf(nowMs);
 }
 
 function isTimeZone(name: string): boolean {

@@ -3,17 +3,28 @@
  * evening (local time), a meter that was silent for twenty-five minutes, an evening peak, and reports of which the last ones
  * still wait. The same every time it is made.
  */
+import * as v from 'valibot';
 import type {
   ApplianceRow,
+  BillView,
   ControlView,
   HouseholdView,
   LivePoint,
+  LogState,
   MinutePoint,
+  PriceRow,
   QuarterHour,
   ReportRow,
   ReportState,
+  SetupView,
+  SoftwareView,
+  TrustView,
 } from '../../gateway/web/household-view.ts';
+import { RULES } from '../../protocol/control/policies.ts';
+import { checkPersonalData, type PersonalData } from '../../protocol/identity/initialisation.ts';
+import { fitting } from '../../protocol/services/call.ts';
 import { SLOT_MS, slotOf, slotStartMs } from '../../protocol/time/slots.ts';
+import { bareHouse, type House } from './house.ts';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
@@ -31,6 +42,10 @@ export class MemoryHousehold implements HouseholdView {
   state = { meter: true, grid: true, pendingReports: 2 };
   verdict: Awaited<ReturnType<HouseholdView['checkClamp']>> = { verdict: 'right', powerW: 1980, powerFactor: 0.99 };
   warnings: string[] = [];
+  /** Nothing beside the measurement, unless a test furnishes it (house.ts). */
+  house: House = bareHouse();
+  /** What was typed to set the meter up. */
+  readonly typed: PersonalData[] = [];
   /** Slots that the collector refused. */
   readonly refused = new Set<number>();
   #nowMs = NOW_MS;
@@ -115,17 +130,49 @@ export class MemoryHousehold implements HouseholdView {
   }
 
   appliances(): ApplianceRow[] {
-    return [];
+    return this.house.appliances;
   }
-  setPolicy(): void {}
+  setPolicy(appliance: string, rules: unknown): void {
+    const row = this.house.appliances.find(({ name }) => name === appliance);
+    if (!row) throw Object.assign(new Error('appliance is none of this household'), { path: 'appliance' });
+    const read = fitting(v.object({ rules: RULES }), { rules });
+    if (!('value' in read)) throw Object.assign(new Error(`${read.path} ${read.problem}`), { path: read.path });
+    row.rules = read.value.rules;
+  }
   controlMessages(): ControlView {
-    return { messages: [], refusals: [], trouble: null };
+    return this.house.control;
   }
-  bill() {
-    return null;
+  bill(month: number): BillView | null {
+    return this.house.bill?.month === month ? this.house.bill : null;
   }
-  prices() {
-    return [];
+  prices(fromMs: number, toMs: number): PriceRow[] {
+    const rows: PriceRow[] = [];
+    if (this.house.bill === null) return rows;
+    for (let slot = Math.ceil(fromMs / SLOT_MS); slotStartMs(slot) < toMs; slot++)
+      rows.push({
+        slot,
+        startMs: slotStartMs(slot),
+        importMilliCentPerKwh: 24_300,
+        exportMilliCentPerKwh: 8_150,
+      });
+    return rows;
+  }
+  setup(): SetupView | null {
+    return this.house.setup;
+  }
+  async initialise(personal: unknown): Promise<SetupView> {
+    this.typed.push(checkPersonalData(personal));
+    this.house.setup = { state: 'waiting', reason: null, daysLeft: 0 };
+    return this.house.setup;
+  }
+  trust(): TrustView | null {
+    return this.house.trust;
+  }
+  software(): SoftwareView | null {
+    return this.house.software;
+  }
+  logState(): LogState | null {
+    return this.house.log;
   }
   connection() {
     return { ...this.state };

@@ -7,6 +7,9 @@ import { byId, setText } from '../../../web/page/dom.ts';
 import { formatDay, formatSeconds, formatTime } from '../../../web/page/format.ts';
 import { request } from '../../../web/page/request.ts';
 import type { MinutePoint, QuarterHour, ReportRow } from '../household-view.ts';
+import { loadAppliances, setUpAppliances } from './appliances.ts';
+import { type House, showHouse } from './assurance.ts';
+import { loadBill, setUpBill } from './bill.ts';
 import { DayChart } from './chart.ts';
 import { setUpClampCheck } from './clamp.ts';
 import { listen } from './gateway.ts';
@@ -16,16 +19,18 @@ import { formatEnergy } from './power.ts';
 import { type Choice, firstChoice, midnight, neighbour, type Range, rangeOf } from './range.ts';
 import { showRegisters } from './registers.ts';
 import { setUpReports, showReports } from './reports.ts';
+import { setUpSetup } from './setup.ts';
 
 const MINUTE_MS = 60_000;
 const SLOT_MS = 900_000;
 /** However fast household time runs, the day is not read more often. */
 const RELOAD_EVERY_MS = 2_000;
 const CSV_DAYS = 365;
+const HOUSE_EVERY_MS = 5_000;
 
 const chart = new DayChart();
 const now = new Now(document.title);
-const situation: Situation = { line: true, status: null, warnings: [] };
+const situation: Situation = { line: true, status: null, warnings: [], setup: null };
 
 /** Household time at an instant of the browser's own steady clock. */
 let clock: { householdMs: number; atMs: number } | null = null;
@@ -95,6 +100,20 @@ function showTotals(quarterHours: QuarterHour[]): void {
   setText(byId('today-until'), until);
 }
 
+/** What changes by the minute, not by the second. */
+async function loadHouse(): Promise<void> {
+  if (document.hidden) return;
+  try {
+    const house = await request<House>('/api/house');
+    situation.setup = house.setup;
+    showHouse(house);
+    showNotices(situation);
+    await Promise.all([loadBill(), loadAppliances()]);
+  } catch {
+    // The line is lost: the notice says so, and the next time tries again.
+  }
+}
+
 function choose(next: Choice): void {
   choice = next;
   loaded.fromMs = 0;
@@ -121,6 +140,11 @@ byId('day-today').addEventListener('click', () => choose('today'));
 byId('day-last').addEventListener('click', () => choose('last-24-hours'));
 setUpClampCheck();
 setUpReports();
+setUpBill();
+setUpAppliances();
+setUpSetup(() => void loadHouse());
+void loadHouse();
+setInterval(() => void loadHouse(), HOUSE_EVERY_MS);
 listen({
   live(value) {
     setClock(value.nowMs);

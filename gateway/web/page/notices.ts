@@ -2,14 +2,18 @@
 
 import { byId, html } from '../../../web/page/dom.ts';
 import { plural } from '../../../web/page/format.ts';
+import type { SetupView } from '../household-view.ts';
 import type { StatusEvent } from '../live-events.ts';
 import { openClampCheck } from './clamp.ts';
+import { openSetup } from './setup.ts';
 
 export interface Situation {
   /** Whether this page reaches its gateway. */
   line: boolean;
   status: StatusEvent | null;
   warnings: string[];
+  /** Null: not asked yet, or there is nothing to set up. */
+  setup: SetupView | null;
 }
 
 interface Notice {
@@ -38,7 +42,7 @@ export function showNotices(situation: Situation): void {
   );
 }
 
-function noticesFor({ line, status, warnings }: Situation): Notice[] {
+function noticesFor({ line, status, warnings, setup }: Situation): Notice[] {
   if (!line) {
     return [
       {
@@ -48,6 +52,20 @@ function noticesFor({ line, status, warnings }: Situation): Notice[] {
     ];
   }
   const notices: Notice[] = [];
+  if (setup?.state === 'uninitialised') {
+    notices.push({
+      title: 'This meter is not set up yet.',
+      text: 'It measures and keeps everything already. With the PIN of your provider’s letter its readings can go out.',
+      action: { label: 'Set up this meter …', run: openSetup },
+    });
+  }
+  if (setup?.state === 'refused') {
+    notices.push({
+      title: 'Setting up came to nothing:',
+      text: `${setup.reason ?? 'no reason was given'}.`.replace('..', '.'),
+      action: { label: 'Try again …', run: openSetup },
+    });
+  }
   if (status && !status.meter) {
     notices.push({
       title: 'The meter is silent.',

@@ -1,0 +1,66 @@
+/**
+ * What the page shows and changes beside the measured day: setting up, whether the household is trusted, its software, its bill,
+ * its appliances. What a part of the gateway refuses is answered with 400 and the field's path.
+ */
+import { DAY_MS, SLOT_MS, slotOf, slotStartMs } from '../../protocol/time/slots.ts';
+import { MalformedError } from '../../protocol/wire/bytes.ts';
+import { BadInput } from '../../web/forms.ts';
+import type { PageServer } from '../../web/page-server.ts';
+import type { HouseholdView } from './household-view.ts';
+import { decodeMonth } from './queries.ts';
+
+/** How far ahead prices are shown. */
+const PRICES_AHEAD_MS = DAY_MS;
+
+export function addHouse(server: PageServer, view: HouseholdView): void {
+  server.get('/api/house', async () => ({
+    nowMs: view.nowMs(),
+    setup: view.setup(),
+    trust: view.trust(),
+    software: view.software(),
+    log: view.logState(),
+  }));
+
+  // What was typed is in the request and in what is sealed from it; nothing here keeps or logs it.
+  server.post('/api/setup', async (request) => {
+    if (view.setup() === null) throw new BadInput('this gateway needs no setting up');
+    try {
+      return await view.initialise(request.body);
+    } catch (error) {
+      throw refusalOf(error, 'this gateway’s security chip did not answer: nothing was sent; try again');
+    }
+  });
+
+  server.get('/api/bill', async (request) => {
+    const nowMs = view.nowMs();
+    const bill = view.bill(decodeMonth(request.query, nowMs));
+    const fromMs = slotStartMs(slotOf(nowMs));
+    const prices = bill ? view.prices(fromMs, fromMs + PRICES_AHEAD_MS) : [];
+    return { nowMs, bill, price: prices.find(({ startMs }) => startMs < fromMs + SLOT_MS) ?? null };
+  });
+
+  server.get('/api/appliances', async () => ({
+    nowMs: view.nowMs(),
+    appliances: view.appliances(),
+    control: view.controlMessages(),
+  }));
+
+  server.post('/api/appliances', async (request) => {
+    const { name, rules } = (request.body ?? {}) as { name?: unknown; rules?: unknown };
+    if (typeof name !== 'string') throw new BadInput('body.name is missing', 'body.name');
+    try {
+      view.setPolicy(name, rules);
+    } catch (error) {
+      throw refusalOf(error, 'the rules could not be kept; try again');
+    }
+    return { appliances: view.appliances() };
+  });
+}
+
+/** Errors that name a field are the form's; of others only the sentence for people goes out. */
+function refusalOf(error: unknown, otherwise: string): Error {
+  if (error instanceof MalformedError) return new BadInput(error.problem, error.path);
+  const { path, message } = error as Error & { path?: unknown };
+  if (typeof path === 'string') return new BadInput(message, path);
+  return Object.assign(new Error(otherwise), { statusCode: 503 });
+}

@@ -1,0 +1,141 @@
+/** What a household has beside its measurements, for tests of the page: nothing, or everything in order on 18 June 2026. */
+import type {
+  ApplianceRow,
+  BillLine,
+  BillView,
+  ControlView,
+  LogState,
+  SetupView,
+  SoftwareView,
+  TrustView,
+} from '../../gateway/web/household-view.ts';
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+/** 18 June 2026, 17:16:20 UTC: as test/page/household.ts begins. */
+const NOW_MS = Date.UTC(2026, 5, 18, 17, 16, 20);
+/** Months since January 1970. */
+export const JUNE = 56 * 12 + 5;
+
+export interface House {
+  setup: SetupView | null;
+  trust: TrustView | null;
+  software: SoftwareView | null;
+  log: LogState | null;
+  bill: BillView | null;
+  appliances: ApplianceRow[];
+  control: ControlView;
+}
+
+export const bareHouse = (): House => ({
+  setup: null,
+  trust: null,
+  software: null,
+  log: null,
+  bill: null,
+  appliances: [],
+  control: { messages: [], refusals: [], trouble: null },
+});
+
+export const furnishedHouse = (): House => ({
+  setup: { state: 'ready', reason: null, daysLeft: 33 },
+  trust: {
+    state: 'trusted',
+    sinceMs: NOW_MS - 6 * DAY_MS,
+    expiresMs: NOW_MS + 4 * HOUR_MS,
+    why: [],
+    warnings: [],
+    trouble: null,
+  },
+  software: { version: 5, state: 'idle', next: null, reason: null, progress: null },
+  log: { ok: true, reason: null },
+  bill: juneBill(),
+  appliances: [
+    {
+      name: 'wallbox',
+      label: 'Car in the yard',
+      deviceClass: 'ev-charger',
+      relay: false,
+      rules: [{ kind: 'hours', fromMinute: 22 * 60, toMinute: 6 * 60 }],
+      state: 'off',
+      limitW: null,
+      reason: 'the provider has it switched off until 21:00',
+      source: 'provider',
+      untilMs: NOW_MS + 2 * HOUR_MS,
+    },
+    {
+      name: 'boiler',
+      label: 'Boiler in the cellar',
+      deviceClass: 'boiler',
+      relay: true,
+      rules: [{ kind: 'price', belowMilliCentPerKwh: 25_000 }],
+      state: 'on',
+      limitW: null,
+      reason: 'a kWh costs 24.3 ct, below 25 ct',
+      source: 'customer',
+      untilMs: NOW_MS + HOUR_MS,
+    },
+  ],
+  control: {
+    messages: [
+      {
+        id: '01',
+        deviceClass: 'ev-charger',
+        command: 'off',
+        limitW: null,
+        issuedMs: NOW_MS - 2 * HOUR_MS,
+        notBeforeMs: NOW_MS - HOUR_MS,
+        expiresMs: NOW_MS + 2 * HOUR_MS,
+        receivedMs: NOW_MS - 2 * HOUR_MS,
+        state: 'in force',
+      },
+      {
+        id: '02',
+        deviceClass: 'heat-pump',
+        command: 'limit',
+        limitW: 1500,
+        issuedMs: NOW_MS - 50 * HOUR_MS,
+        notBeforeMs: NOW_MS - 49 * HOUR_MS,
+        expiresMs: NOW_MS - 46 * HOUR_MS,
+        receivedMs: NOW_MS - 50 * HOUR_MS,
+        state: 'over',
+      },
+    ],
+    refusals: [
+      { reason: 'control.area: is district-9; this household is in district-4', times: 2, lastMs: NOW_MS - HOUR_MS },
+    ],
+    trouble: null,
+  },
+});
+
+/** Eighteen days; the last has three quarter hours without a price. Known answer: 156.60 kWh drawn, 135.00 fed in, 37.79 − 11.07 = 26.72 to pay. */
+function juneBill(): BillView {
+  const firstDay = Date.UTC(2026, 5, 1) / DAY_MS;
+  const lines = Array.from({ length: 18 }, (_, n): BillLine => {
+    const importMwh = 8_000_000 + ((n * 37) % 11) * 150_000;
+    const exportMwh = 9_000_000 - ((n * 23) % 7) * 500_000;
+    return {
+      day: firstDay + n,
+      startMs: (firstDay + n) * DAY_MS,
+      importMwh,
+      exportMwh,
+      costMilliCent: Math.round((importMwh / 1_000_000) * 24_000) + n * 137,
+      creditMilliCent: Math.round((exportMwh / 1_000_000) * 8_200),
+      unpriced: n === 17 ? 3 : 0,
+    };
+  });
+  const totalMilliCent = lines.reduce(
+    (sum, { costMilliCent, creditMilliCent }) => sum + costMilliCent - creditMilliCent,
+    0,
+  );
+  return {
+    month: JUNE,
+    lines,
+    totalMilliCent,
+    currency: 'EUR',
+    priceVersion: 12,
+    state: 'growing',
+    waitsFor: null,
+    logState: { ok: true, reason: null },
+  };
+}
