@@ -1,6 +1,7 @@
 /** Where releases come from: the trusted third party, or a folder (protocol/updates/exchange.ts). Neither is believed. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { ServiceError } from '../../protocol/services/call.ts';
 import {
   NEWEST_PATH,
   newestAnswer,
@@ -21,8 +22,12 @@ export interface ReleaseSource {
 export function releasesOverHttps(address: ServiceAddress): ReleaseSource {
   return {
     newest: async () => {
-      const { manifest } = await callService({ ...address, path: NEWEST_PATH, answer: newestAnswer });
-      return manifest;
+      try {
+        return (await callService({ ...address, path: NEWEST_PATH, answer: newestAnswer })).manifest;
+      } catch (error) {
+        if (error instanceof ServiceError && error.code === 'no release') return null;
+        throw error;
+      }
     },
     part: async (request) => {
       const { bytes } = await callService({ ...address, path: PART_PATH, body: request, answer: partAnswer });

@@ -18,6 +18,15 @@ export const trustedThirdPartyConfig = v.strictObject({
   publicDir: v.optional(v.string()),
   /** Client certificates' common names, and the providers' names that they may bring PINs for. */
   providers: v.optional(v.record(v.string(), v.string()), { provider: 'provider' }),
+  /** Releases of meter and gateway; absent: none are offered. */
+  releases: v.optional(
+    v.strictObject({
+      /** As scripts/release writes it. */
+      folder: v.string(),
+      /** Ed25519, hexadecimal; its private half stays offline. */
+      releaseKey: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/, 'is not 64 lower-case hexadecimal digits')),
+    }),
+  ),
   clock: clockKind,
 });
 export type TrustedThirdPartyConfig = v.InferOutput<typeof trustedThirdPartyConfig>;

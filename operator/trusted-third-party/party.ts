@@ -8,6 +8,7 @@ import type { Role } from '../shared/party.ts';
 import { readSigningKey, readWebKey } from '../shared/private-key.ts';
 import type { TrustedThirdPartyConfig } from './config.ts';
 import { Issuer } from './issuer.ts';
+import { Releases } from './releases.ts';
 import { startThirdPartyService } from './service.ts';
 import { TrustedThirdParty } from './steps.ts';
 import { type ListName, ThirdPartyStore } from './store.ts';
@@ -50,6 +51,9 @@ export async function openTrustedThirdParty(config: TrustedThirdPartyConfig): Pr
     access: config.service,
     authority,
     providers: config.providers,
+    releases: config.releases
+      ? new Releases(config.releases.folder, Buffer.from(config.releases.releaseKey, 'hex'))
+      : null,
   });
 
   return {

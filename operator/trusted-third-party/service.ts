@@ -13,6 +13,7 @@ import {
   type ServiceAccess,
   startService,
 } from '../shared/service.ts';
+import { type Releases, releaseRoutes } from './releases.ts';
 import type { TrustedThirdParty } from './steps.ts';
 import type { ThirdPartyStore } from './store.ts';
 
@@ -24,10 +25,12 @@ export interface ThirdPartyServiceOptions {
   authority: string;
   /** Common name of a client certificate → the provider that it may bring PINs for. */
   providers: Record<string, string>;
+  /** Null: no releases are offered. */
+  releases?: Releases | null;
 }
 
 export function startThirdPartyService(options: ThirdPartyServiceOptions): Promise<Service> {
-  const { thirdParty, store, access, authority, providers } = options;
+  const { thirdParty, store, access, authority, providers, releases } = options;
   return startService({
     name: 'trusted-third-party',
     access,
@@ -80,6 +83,7 @@ export function startThirdPartyService(options: ThirdPartyServiceOptions): Promi
         path: '/revoked/certificates',
         handle: () => thirdParty.list('revokedCertificates'),
       }),
+      ...(releases ? releaseRoutes(releases) : []),
     ],
   });
 }
