@@ -2,6 +2,7 @@
  * The conductor owns time. A step of it:
  *
  *   boards      run their timers to the end of the step, synchronously
+ *   services    (trusted third party, grid operator, verifier, provider) hear the time
  *   gateways    take what their meter sent, and settle: everything delivered and acknowledged
  *   collector   closes the batches that are due; then the provider
  *   boards      get what their gateway answered
@@ -20,6 +21,8 @@ import type { FaultEvent } from './scenario.ts';
 const PAST_THE_BOUNDARY_MS = 500;
 /** The first step after a meter's start, in which HELLO and TIME are exchanged. */
 const GREETING_MS = 200;
+/** In this a meter answers what it was asked. */
+const ANSWER_MS = 1000;
 /** Longer than the grace after which the collector closes a slot's batch, and than a meter's longest patience. */
 const DRAIN_MS = 400_000;
 /** A kill falls this many ms of real time into a step, at most. */
@@ -34,6 +37,8 @@ export interface Grid {
   broker: Party;
   collector: Party;
   provider: Party;
+  /** Whom gateways call under their name, while they settle: they hear the time first. */
+  services: Party[];
 }
 
 export class Conductor {
@@ -61,6 +66,15 @@ export class Conductor {
   async greet(): Promise<void> {
     await this.#step(this.#nowMs + GREETING_MS);
     await this.#step(this.#nowMs + GREETING_MS);
+  }
+
+  /** Short steps until `done`, so that meters answer what gateways ask them; at most until `latestMs`. */
+  async settleUntil(latestMs: number, done: () => Promise<boolean>): Promise<boolean> {
+    while (this.#nowMs < latestMs) {
+      if (await done()) return true;
+      await this.#step(Math.min(latestMs, this.#nowMs + ANSWER_MS));
+    }
+    return done();
   }
 
   /** Runs to `endMs` quarter hour by quarter hour, at most `speed` simulated seconds per second. */
@@ -118,6 +132,7 @@ export class Conductor {
       return household.board.take();
     });
     const killing = this.#carryOutKills(toMs);
+    for (const party of [...this.grid.services, this.grid.provider]) await this.#advance(party, toMs, false);
     const reach = (): boolean => deliver && this.grid.broker.running && this.grid.collector.running;
     await Promise.all(this.connected.map(({ gateway }, index) => this.#advance(gateway, toMs, reach(), sent[index])));
     for (const { household, gateway } of this.connected) {

@@ -56,6 +56,8 @@ export interface IdentitySide {
   collectorTrust: { pseudonymIssuers: string[]; revocationFile: string };
   /** The third party's X.509 authority, PEM: for whoever checks signed requests. */
   authorityFile: string;
+  /** Folder of the TPM makers' certificates, for whoever checks endorsement keys. */
+  endorsementRootsDir: string;
   /** The provider's step: makes PINs for these customer numbers, gives the third party their hashes. The process must run. */
   sendLetters(customerNumbers: readonly string[], provider?: string): Promise<Letter[]>;
   /** The technician's step: registers a gateway, in stock where there is no installation. The process must run. */
@@ -125,6 +127,7 @@ export async function prepareIdentitySide(options: IdentitySideOptions): Promise
     },
     collectorTrust: { pseudonymIssuers: [issuingKey], revocationFile },
     authorityFile: keys.authorityCertFile,
+    endorsementRootsDir: rootsDir,
     async sendLetters(customerNumbers, provider = 'provider') {
       const letters = customerNumbers.map((customerNumber) => ({ provider, customerNumber, pin: drawPin() }));
       const pins = await Promise.all(

@@ -3,29 +3,34 @@
  * processes of their own, and the households' virtual boards in this one.
  *
  *   <state>/grid-ca, tpm-ca            kept: the bench's authorities
- *   <state>/households/<id>/tpm        kept: the household's TPM
- *   <state>/households/<id>/gateway    kept: keys, page login and certificates; what was simulated before is removed
- *   <state>/run                        made anew for every run: configuration, logs, the grid's stores
+ *   <state>/households/<id>/tpm        kept: the household's TPM as it was delivered
+ *   <state>/households/<id>/gateway    kept: the page's login and certificates; what was simulated before is removed
+ *   <state>/run                        made anew for every run: configuration, logs, the grid's stores, the TPMs in use
  */
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import type { ReadyMessage } from '../protocol/conductor/messages.ts';
-import { buildFirmware } from '../scripts/build.mjs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { AttestationView } from '../gateway/attestation/agent.ts';
+import type { IdentityState } from '../gateway/identity/household-identity.ts';
+import { UPDATE_LAYOUT } from '../hardware/flash.ts';
+import type { PersonalData } from '../protocol/identity/initialisation.ts';
+import { buildFirmware, buildLoader } from '../scripts/build.mjs';
 import { makeChip } from './board/adc-model.ts';
 import { calibrateChip } from './board/calibrate-chip.ts';
 import { VirtualBoard } from './board/virtual-board.ts';
-import { Conductor, type Connected, type Grid } from './conductor.ts';
-import { prepareGridSide } from './grid-side.ts';
+import { Conductor, type Connected } from './conductor.ts';
 import { HOUSE_AFTER_METER_MS, Household } from './household.ts';
+import { type Installation, type Operators, prepareOperators } from './operators.ts';
 import { Party } from './party.ts';
 import type { Progress } from './progress.ts';
 import { Random, seedOf } from './random.ts';
-import { writeRegistration } from './registration.ts';
 import { faultEvents, loadOf, type Scenario, type ScenarioHousehold } from './scenario.ts';
-import { type RunningTpm, setUpTpms, startTpm } from './software-tpm.ts';
+import { cloneTpm, type RunningTpm, setUpTpms, startTpm } from './software-tpm.ts';
 import { Truth } from './truth.ts';
 
 const root = resolve(import.meta.dirname, '..');
+/** Real time: 35 days' keys are made and certified in a TPM. */
+const INITIALISED_WITHIN_MS = 120_000;
 /** What an ordinary crystal is off, millionths. */
 const CRYSTAL_PPM = 15;
 
@@ -64,96 +69,125 @@ export class Neighbourhood {
   readonly conductor: Conductor;
   readonly pages: PageAddress[];
   readonly #tpms: RunningTpm[];
+  readonly #operators: Operators;
 
-  private constructor(conductor: Conductor, pages: PageAddress[], tpms: RunningTpm[]) {
+  private constructor(conductor: Conductor, pages: PageAddress[], tpms: RunningTpm[], operators: Operators) {
     this.conductor = conductor;
     this.pages = pages;
     this.#tpms = tpms;
+    this.#operators = operators;
   }
 
   /** On any failure everything that was started is ended. */
   static async start(options: NeighbourhoodOptions): Promise<Neighbourhood> {
     const { scenario, startMs, progress } = options;
+    const { households, area, k } = scenario;
     const stateDir = resolve(options.stateDir);
     const runDir = join(stateDir, 'run');
     rmSync(runDir, { recursive: true, force: true });
     mkdirSync(runDir, { recursive: true, mode: 0o700 });
     // halves the time that a party takes to start
     process.env.NODE_COMPILE_CACHE ??= join(stateDir, 'compile-cache');
+    const meterOnMs = startMs - HOUSE_AFTER_METER_MS;
     const started: { stop(): Promise<void> }[] = [];
     try {
       progress.task('firmware: build');
-      const { code } = await buildFirmware();
+      const firmware = await buildFirmware();
+      const loader = await buildLoader();
 
-      progress.task(`TPMs: one for each of ${scenario.households.length} households`);
-      const homes = scenario.households.map(({ id }) => join(stateDir, 'households', id));
-      for (const home of homes) forgetSimulation(join(home, 'gateway'));
+      progress.task(`TPMs: one for each of ${households.length} households`);
+      const homes = households.map(({ id }) => join(stateDir, 'households', id));
       await setUpTpms(
         homes.map((home) => join(home, 'tpm')),
         { ca: join(stateDir, 'tpm-ca'), onProgress: (ready, all) => progress.at(ready / all) },
       );
-      const tpms = await Promise.all(homes.map((home) => startTpm(join(home, 'tpm'))));
+      const tpms = await Promise.all(
+        homes.map(async (home, index) => {
+          forgetSimulation(join(home, 'gateway'));
+          // as it was delivered: nothing of an earlier run is anchored in it
+          const state = join(runDir, 'tpms', households[index].id);
+          await cloneTpm(join(home, 'tpm'), state);
+          return startTpm(state);
+        }),
+      );
       started.push(...tpms);
 
-      progress.task('grid: broker, gateways, collector, provider');
-      const side = await prepareGridSide({
-        directory: runDir,
-        caDirectory: join(stateDir, 'grid-ca'),
-        pseudonyms: [],
-        k: scenario.k,
+      progress.task('grid: broker, trusted third party, grid operator, verifier, collector, provider');
+      const operators = await prepareOperators({
+        runDir,
+        caDir: join(stateDir, 'grid-ca'),
+        tpmCaDir: join(stateDir, 'tpm-ca'),
+        k,
+        area,
+        image: Buffer.from(firmware.code, 'latin1'),
+        consolePort: options.port === null ? null : options.port === 0 ? 0 : options.port + households.length,
       });
-      const party = (name: string, main: string, configPath: string): Party => {
-        const logPath = join(runDir, `${name.replace(':', '-')}.log`);
-        const made = new Party({ name, main: join(root, main), configPath, logPath });
-        started.push(made);
-        return made;
-      };
-      const grid: Grid = {
-        broker: party('broker', 'operator/broker/main.ts', side.configs.broker),
-        collector: party('collector', 'operator/collector/main.ts', side.configs.collector),
-        provider: party('provider', 'operator/provider/main.ts', side.configs.provider),
-      };
-      await grid.broker.start();
+      started.push(...[...operators.parties].reverse());
+      await operators.start(meterOnMs);
 
+      progress.task('gateways: installed, initialised, attested');
       const connected: Connected[] = [];
       const pages: PageAddress[] = [];
-      const pseudonyms: { publicKey: Uint8Array; area: string }[] = [];
-      for (const [index, spec] of scenario.households.entries()) {
-        const configPath = join(runDir, `gateway-${spec.id}.json`);
+      const typed: PersonalData[] = [];
+      const installations: Installation[] = [];
+      for (const [index, { id, name }] of households.entries()) {
+        const address = `${area} ${index + 1}`;
+        const installation = await operators.install(id, address, tpms[index].tcti);
+        installations.push(installation);
+        typed.push({ name, address, ...installation.letter });
+      }
+      await operators.registered(meterOnMs);
+      for (const [index, spec] of households.entries()) {
+        const { id, name } = spec;
         const port = options.port === null ? null : options.port === 0 ? 0 : options.port + index;
         const config = {
-          householdId: spec.id,
-          householdName: spec.name,
+          ...installations[index].gatewayConfig,
+          householdId: id,
+          householdName: name,
           dataDir: join(homes[index], 'gateway'),
           meterLink: 'conductor',
           tcti: tpms[index].tcti,
-          area: scenario.area,
+          area,
           resolutionWh: scenario.resolutionWh,
-          broker: side.gatewayAccess,
-          providerPublicKey: Buffer.from(side.providerPublicKey).toString('hex'),
           web: port === null ? null : { port, host: '127.0.0.1' },
           clock: 'conductor',
         };
+        const configPath = join(runDir, `gateway-${id}.json`);
         writeFileSync(configPath, `${JSON.stringify(config, null, 2)}\n`, { mode: 0o600 });
-        const gateway = party(`gateway:${spec.id}`, 'gateway/main.ts', configPath);
-        const ready: ReadyMessage = await gateway.start();
-        const { url, firstPassword, authorityFingerprint } = ready;
+        const gateway = new Party({
+          name: `gateway:${id}`,
+          main: join(root, 'gateway', 'main.ts'),
+          configPath,
+          logPath: join(runDir, `gateway-${id}.log`),
+        });
+        started.push(gateway);
+        const { url, firstPassword, authorityFingerprint } = await gateway.start();
         const passwordFile = join(config.dataDir, 'web', 'password.json');
-        if (url) pages.push({ name: spec.name, url, firstPassword, passwordFile, authorityFingerprint });
-        const { pseudonym, trouble } = (await gateway.ask('totals')) as GatewayTotals;
-        if (!pseudonym) throw new Error(`gateway of ${spec.id}: its TPM gave no pseudonym key: ${trouble}`);
-        pseudonyms.push({ publicKey: Buffer.from(pseudonym, 'hex'), area: scenario.area });
-        connected.push({ household: await makeHousehold(spec, code, options), gateway });
-        progress.at((index + 1) / scenario.households.length);
+        if (url) pages.push({ name, url, firstPassword, passwordFile, authorityFingerprint });
+        const household = await makeHousehold(spec, { loader: loader.code, firmware: firmware.code }, options);
+        connected.push({ household, gateway });
+        progress.at((index + 1) / households.length / 2);
       }
-      writeRegistration(side.registrationFile, pseudonyms);
-      await Promise.all([grid.collector.start(), grid.provider.start()]);
-
-      const conductor = new Conductor(connected, grid, startMs - HOUSE_AFTER_METER_MS, faultEvents(scenario, startMs));
+      const conductor = new Conductor(connected, operators.grid, meterOnMs, faultEvents(scenario, startMs));
       for (const { household } of connected) household.start();
       await conductor.greet();
+      for (const [index, { gateway }] of connected.entries()) {
+        await initialise(gateway, typed[index]);
+        progress.at(0.5 + (index + 1) / households.length / 2);
+      }
+      const trusted = await conductor.settleUntil(startMs - 1000, async () => {
+        const views = await Promise.all(connected.map(({ gateway }) => gateway.ask('attestation')));
+        return views.every((view) => (view as AttestationView).state === 'trusted');
+      });
+      if (!trusted) progress.note('not every gateway is attested yet: their readings are held back');
+      if (operators.console) {
+        const { url, firstPassword, authorityFingerprint } = await operators.console.start();
+        const passwordFile = join(runDir, 'console', 'console', 'web', 'password.json');
+        if (url)
+          pages.push({ name: "The grid operator's console", url, firstPassword, passwordFile, authorityFingerprint });
+      }
       progress.done();
-      return new Neighbourhood(conductor, pages, tpms);
+      return new Neighbourhood(conductor, pages, tpms, operators);
     } catch (error) {
       await Promise.allSettled(started.reverse().map((one) => one.stop()));
       throw error;
@@ -161,17 +195,15 @@ export class Neighbourhood {
   }
 
   async stop(): Promise<void> {
-    const { connected, grid } = this.conductor;
-    const parties = [...connected.map(({ gateway }) => gateway), grid.collector, grid.provider];
+    await Promise.allSettled(this.conductor.connected.map(({ gateway }) => gateway.stop()));
+    const { parties } = this.#operators;
     await Promise.allSettled(parties.map((party) => party.stop()));
-    await grid.broker.stop();
     await Promise.allSettled(this.#tpms.map((tpm) => tpm.stop()));
   }
 
   /** Process numbers of everything that runs, this process included. */
   pids(): number[] {
-    const { connected, grid } = this.conductor;
-    const parties = [...connected.map(({ gateway }) => gateway), ...Object.values(grid)];
+    const parties = [...this.conductor.connected.map(({ gateway }) => gateway), ...this.#operators.parties];
     return [process.pid, ...parties.flatMap(({ pid }) => pid ?? []), ...this.#tpms.map(({ pid }) => pid)];
   }
 }
@@ -179,16 +211,18 @@ export class Neighbourhood {
 /** Chip, calibration, load and crystal of a household follow from the seed. */
 async function makeHousehold(
   spec: ScenarioHousehold,
-  bundle: string,
+  { loader, firmware }: { loader: string; firmware: string },
   { scenario, startMs, endMs }: NeighbourhoodOptions,
 ): Promise<Household> {
   const { seed } = scenario;
   const chip = makeChip(seedOf(seed, 'chip', spec.id), spec.chip);
   const board = new VirtualBoard({
-    bundle,
+    bundle: loader,
+    layout: UPDATE_LAYOUT,
     seed: seedOf(seed, 'board', spec.id),
     chip,
     storage: {
+      firmware,
       calibration: JSON.stringify(calibrateChip(chip)),
       household: JSON.stringify({ generator: spec.pv !== undefined }),
     },
@@ -199,10 +233,24 @@ async function makeHousehold(
   return new Household({ id: spec.id, name: spec.name, board, load, truth: new Truth(), startMs, endMs });
 }
 
-/** A simulated day begins again: the gateway's memory of the last one goes, its keys and its login stay. */
+/** The customer's step: types what the letter says. Waits until the gateway has its names. */
+async function initialise(gateway: Party, typed: PersonalData): Promise<void> {
+  const answer = (await gateway.ask('initialise', typed)) as { error?: string } | null;
+  if (answer?.error) throw new Error(`${gateway.name}: ${answer.error}`);
+  const deadline = performance.now() + INITIALISED_WITHIN_MS;
+  for (;;) {
+    const { state, reason } = (await gateway.ask('identity')) as IdentityState;
+    if (state === 'ready') return;
+    if (state === 'refused' || performance.now() > deadline)
+      throw new Error(`${gateway.name} is not initialised: ${reason}`);
+    await sleep(20);
+  }
+}
+
+/** A simulated day begins again: everything goes but the page's login and certificates. */
 function forgetSimulation(gatewayDir: string): void {
   if (!existsSync(gatewayDir)) return;
-  for (const file of readdirSync(gatewayDir)) {
-    if (/\.db(-wal|-shm)?$/.test(file)) rmSync(join(gatewayDir, file));
+  for (const name of readdirSync(gatewayDir)) {
+    if (name !== 'web') rmSync(join(gatewayDir, name), { recursive: true });
   }
 }

@@ -27,6 +27,11 @@ export class Progress {
     else stderr.write(`  ${Math.round(share * 100)} %  ${detail}\n`);
   }
 
+  /** Something to know, on a line of its own. */
+  note(text: string): void {
+    stderr.write(`${this.#terminal ? '\r\x1b[2K' : '  '}${text}\n`);
+  }
+
   done(): void {
     if (this.#label && this.#terminal) {
       this.#line(`✓ ${this.#label}`);

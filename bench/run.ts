@@ -104,7 +104,11 @@ export async function runDays(
       ...(registers ?? { importMwh: 0, exportMwh: 0 }),
     })),
     provider: { readings, importWh, exportWh, rejected },
-    collector: { stored: collected.stored, held: collected.late + collected.withheld, rejected: collected.rejected },
+    collector: {
+      stored: collected.stored,
+      held: collected.late + collected.heldBack + collected.withheld,
+      rejected: collected.rejected,
+    },
     simulatedSecondsPerSecond: (endMs - startMs) / 1000 / seconds,
   });
 }

@@ -121,6 +121,5 @@ async function identityOf(
   };
 }
 
-/** As registers name a device: lower-case hexadecimal without leading zeros. */
-const ekSerialOf = (certificate: Uint8Array): string =>
-  new X509Certificate(certificate).serialNumber.toLowerCase().replace(/^0+(?=.)/, '');
+/** As registers name a device: lower-case hexadecimal, whole bytes. */
+const ekSerialOf = (certificate: Uint8Array): string => new X509Certificate(certificate).serialNumber.toLowerCase();

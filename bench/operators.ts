@@ -1,0 +1,190 @@
+/**
+ * The grid side of a bench, put together: who is configured with whose keys, and in which order they start. Each party is a
+ * process of its own (bench/party.ts).
+ */
+import { generateKeyPairSync } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { Tpm } from '../gateway/tpm/tpm.ts';
+import { NV_INDEX } from '../protocol/attestation/policy.ts';
+import { rawReleaseKey } from '../protocol/updates/manifest.ts';
+import { prepareBilling, ReleaseKey } from './billing.ts';
+import type { Grid } from './conductor.ts';
+import { prepareConsole } from './console.ts';
+import { GridCa } from './grid-ca.ts';
+import { freePorts, prepareGridSide } from './grid-side.ts';
+import { type Letter, prepareIdentitySide } from './identity-side.ts';
+import { Party } from './party.ts';
+import { prepareVerifier } from './verifier-side.ts';
+
+const HOST = '127.0.0.1';
+const PROVIDER = 'provider';
+const root = resolve(import.meta.dirname, '..');
+/** Evidence once an hour; the meter's answer comes with the conductor's next step. */
+const EVIDENCE_EVERY_MS = 3_600_000;
+
+export interface OperatorsOptions {
+  /** Made anew for every run. */
+  runDir: string;
+  /** Kept: the grid's authority. */
+  caDir: string;
+  /** swtpm's authority, which must have made a TPM already. */
+  tpmCaDir: string;
+  k: number;
+  area: string;
+  /** The meter's image as it is stored. */
+  image: Uint8Array;
+  /** Port of the console's page; 0: any; null: no console. */
+  consolePort: number | null;
+}
+
+/** What the technician leaves in a house, and the provider's letter. */
+export interface Installation {
+  /** Those parts of a gateway's configuration that are the grid's. */
+  gatewayConfig: Record<string, unknown>;
+  letter: Letter;
+}
+
+export interface Operators {
+  grid: Grid;
+  /** All of them, in the order in which they are to be ended. */
+  parties: Party[];
+  console: Party | null;
+  /** Starts everybody but the verifier, and tells them the time. */
+  start(startMs: number): Promise<void>;
+  /** Registers a household's TPM under an address, and writes to its customer. */
+  install(id: string, address: string, tcti: string): Promise<Installation>;
+  /** All are installed: the register goes to the third party and, which starts now, to the verifier. */
+  registered(startMs: number): Promise<void>;
+}
+
+export async function prepareOperators(options: OperatorsOptions): Promise<Operators> {
+  const { runDir, area, k, image } = options;
+  const ca = await GridCa.open(options.caDir);
+  const folder = (name: string): string => join(runDir, name);
+  const identity = await prepareIdentitySide({ directory: folder('identity'), ca, tpmCaDir: options.tpmCaDir });
+  const verifier = await prepareVerifier({
+    directory: runDir,
+    ca,
+    endorsementRootsDir: identity.endorsementRootsDir,
+    authorityFile: identity.authorityFile,
+    image,
+    intervalMs: EVIDENCE_EVERY_MS,
+    gridOperatorUrl: identity.urls.gridOperator,
+  });
+  const [billingPort, controlPort] = await freePorts(2);
+  const billing = await prepareBilling({
+    directory: folder('billing'),
+    ca,
+    issuerFile: identity.authorityFile,
+    port: billingPort,
+    providerName: PROVIDER,
+  });
+  const control = generateKeyPairSync('ed25519');
+  const controlKeyFile = folder('control.key');
+  writeFileSync(controlKeyFile, control.privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 });
+  const controlUrl = `https://${HOST}:${controlPort}`;
+  const side = await prepareGridSide({
+    directory: runDir,
+    caDirectory: options.caDir,
+    trust: { ...identity.collectorTrust, ...verifier.collectorTrust },
+    k,
+    provider: {
+      billing: billing.provider,
+      control: {
+        service: {
+          host: HOST,
+          port: controlPort,
+          ...(await ca.server('provider-control', [HOST, 'localhost'])),
+          caFile: ca.caFile,
+          requestsPerMinute: 100_000,
+        },
+        keyFile: controlKeyFile,
+      },
+    },
+  });
+  const party = (name: string, configPath: string): Party =>
+    new Party({ name, main: join(root, 'operator', name, 'main.ts'), configPath, logPath: folder(`${name}.log`) });
+  const broker = party('broker', side.configs.broker);
+  const thirdParty = party('trusted-third-party', identity.configs.trustedThirdParty);
+  const gridOperator = party('grid-operator', identity.configs.gridOperator);
+  const verifying = party('verifier', verifier.config);
+  const collector = party('collector', side.configs.collector);
+  const provider = party('provider', side.configs.provider);
+  const consoleParty =
+    options.consolePort === null
+      ? null
+      : party(
+          'console',
+          (
+            await prepareConsole({
+              directory: folder('console'),
+              ca,
+              services: { verifier: verifier.url, gridOperator: identity.urls.gridOperator, provider: controlUrl },
+              port: options.consolePort,
+              name: `Grid operator, ${area}`,
+            })
+          ).config,
+        );
+  const services = [thirdParty, gridOperator, verifying];
+  const policy = new ReleaseKey();
+
+  return {
+    grid: { broker, collector, provider, services },
+    parties: [
+      ...(consoleParty ? [consoleParty] : []),
+      collector,
+      provider,
+      verifying,
+      gridOperator,
+      thirdParty,
+      broker,
+    ],
+    console: consoleParty,
+    async start(startMs) {
+      await broker.start();
+      const others = [thirdParty, gridOperator, collector, provider];
+      await Promise.all(others.map((one) => one.start()));
+      for (const one of others) await one.advance(startMs, false);
+    },
+    async registered(startMs) {
+      await gridOperator.advance(startMs, true);
+      await verifying.start();
+      await verifying.advance(startMs, true);
+    },
+    async install(id, address, tcti) {
+      const tpm = await Tpm.open(tcti);
+      let counterMost: number;
+      try {
+        const { certificate } = await tpm.endorsement();
+        await identity.provision(certificate, { address, area });
+        await tpm.defineCounter(NV_INDEX.version);
+        counterMost = await tpm.raiseCounter(NV_INDEX.version, 1);
+      } finally {
+        await tpm.close();
+      }
+      const [letter] = await identity.sendLetters([customerNumberOf(id)], PROVIDER);
+      return {
+        letter,
+        gatewayConfig: {
+          broker: side.gatewayAccess,
+          providerPublicKey: Buffer.from(side.providerPublicKey).toString('hex'),
+          identity: identity.gatewayIdentity,
+          attestation: verifier.gatewayAttestation,
+          billing: {
+            ...billing.gateway,
+            sealing: policy.sealing(folder(`authorizations-${id}.json`), [{ pcrs: verifier.pcrs, counterMost }]),
+          },
+          control: {
+            controlKey: Buffer.from(rawReleaseKey(control.publicKey)).toString('hex'),
+            provider: { url: controlUrl, caFile: ca.caFile },
+            appliances: [{ name: 'boiler', label: 'Boiler in the cellar', deviceClass: 'boiler', relay: true }],
+          },
+        },
+      };
+    },
+  };
+}
+
+/** As the provider's customer list has it. */
+const customerNumberOf = (id: string): string => `K-${id}`;
