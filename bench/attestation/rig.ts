@@ -65,7 +65,7 @@ export class Rig {
     const { tpm, bench } = options;
     const { certificate } = await tpm.endorsement();
     const key = await tpm.loadKey(await tpm.createAttestationKey());
-    const ekSerial = new X509Certificate(certificate).serialNumber.toLowerCase().replace(/^0+(?=.)/, '');
+    const ekSerial = new X509Certificate(certificate).serialNumber.toLowerCase();
     bench.register(ekSerial);
     const akCertificate = await bench.thirdParty.certify(key.publicKey, ekSerial);
     return new Rig(options, identityOf(tpm, key, { ekSerial, ekCertificate: certificate, akCertificate }));

@@ -18,6 +18,8 @@ import { decodeEvidence, PCR_GATEWAY, PCR_METER } from '../../protocol/attestati
 import { generateSigningKey, signP256, verifyP256 } from '../../protocol/crypto/p256.ts';
 import { HolderCheck } from '../../protocol/identity/certificates.ts';
 import { ATTACKS } from '../attestation/attacks.ts';
+import { measureInitialisation } from '../attestation/initialisation.ts';
+import { OTHER_ATTACKS } from '../attestation/other-attacks.ts';
 import { Rig } from '../attestation/rig.ts';
 import { foundAt, START_MS, Workbench } from '../attestation/workbench.ts';
 import { setUpTpm, startTpm } from '../software-tpm.ts';
@@ -39,6 +41,7 @@ interface Figures {
   verifyNewPerSecond: number;
   limitNewPerSecond: number;
   roundTripMs: number;
+  initialisationMs: number;
   tpmMs: Record<string, number>;
   attacks: AttackRow[];
 }
@@ -49,17 +52,21 @@ export async function run({ json }: { json: boolean; args: string[] }): Promise<
     const founders = await foundAt(START_MS);
     const open = (name: string, options = {}) =>
       Workbench.open({ directory: join(directory, name), founders, ...options });
-    const figures: Figures = {
-      ...(await measureVerifier(await open('verifier'))),
-      ...(await measureTpm(directory, open)),
-      attacks: [],
-    };
+    const verifier = await measureVerifier(await open('verifier'));
+    const figures: Figures = { ...verifier, ...(await measureTpm(directory, open)) };
+    const initialisationAttacks = figures.attacks;
+    figures.attacks = [];
     for (const [i, { name, expected, run: attack }] of ATTACKS.entries()) {
       const bench = await open(`attack-${i}`);
       const reason = await attack(bench);
       figures.attacks.push({ name, refused: reason?.startsWith(expected) ?? false, reason });
       bench.close();
     }
+    for (const { name, run: attack } of OTHER_ATTACKS) {
+      const reason = await attack();
+      figures.attacks.push({ name, refused: reason !== null, reason });
+    }
+    figures.attacks.push(...initialisationAttacks);
     console.log(json ? JSON.stringify(figures) : inWords(figures));
     return figures.attacks.every(({ refused }) => refused) ? 0 : 1;
   } finally {
@@ -128,7 +135,7 @@ function perSecond(count: number, work: () => void): number {
 async function measureTpm(
   directory: string,
   open: (name: string, options: object) => Promise<Workbench>,
-): Promise<Pick<Figures, 'roundTripMs' | 'tpmMs'>> {
+): Promise<Pick<Figures, 'roundTripMs' | 'tpmMs' | 'initialisationMs' | 'attacks'>> {
   const [state, ca] = [join(directory, 'tpm'), join(directory, 'tpm-ca')];
   await setUpTpm(state, { ca });
   const swtpm = await startTpm(state);
@@ -159,7 +166,8 @@ async function measureTpm(
       'extend PCR': await medianMs(TPM_ROUNDS, () => tpm.extendPcr(PCR_METER, digest)),
       endorsement: await medianMs(3, () => tpm.endorsement()),
     };
-    return { roundTripMs, tpmMs };
+    const initialisation = await measureInitialisation(join(directory, 'initialisation'), tpm, ca);
+    return { roundTripMs, tpmMs, ...initialisation };
   } finally {
     await tpm.close();
     await swtpm.stop();
@@ -178,8 +186,8 @@ async function medianMs(rounds: number, work: () => Promise<unknown>): Promise<n
 }
 
 function inWords(figures: Figures): string {
-  const { verifyPerSecond, limitPerSecond, ratio, verifyNewPerSecond, limitNewPerSecond, roundTripMs, tpmMs, attacks } =
-    figures;
+  const { verifyPerSecond, limitPerSecond, ratio, verifyNewPerSecond, limitNewPerSecond } = figures;
+  const { roundTripMs, initialisationMs, tpmMs, attacks } = figures;
   const number = (value: number, digits = 0): string => value.toFixed(digits).padStart(8);
   const refused = attacks.filter((attack) => attack.refused).length;
   return [
@@ -191,6 +199,7 @@ function inWords(figures: Figures): string {
     '',
     'on a software TPM, median, ms',
     `${number(roundTripMs, 1)}  a whole attestation: challenge, meter, quote, verdict, result checked`,
+    `${number(initialisationMs, 1)}  initialisation, 35 days' pseudonyms included (once)`,
     ...Object.entries(tpmMs).map(([name, ms]) => `${number(ms, 1)}  ${name}`),
     '',
     `attacks: ${refused} of ${attacks.length} refused`,
