@@ -22,6 +22,12 @@ export function formatMoment(unixMs: number, seenFromMs: number): string {
   return sameDay ? formatSeconds(unixMs) : dayAndTime.format(unixMs);
 }
 
+/** The same without seconds, for what is planned rather than measured. */
+export function formatPlanned(unixMs: number, seenFromMs: number): string {
+  const sameDay = new Date(unixMs).toDateString() === new Date(seenFromMs).toDateString();
+  return sameDay ? formatTime(unixMs) : dayAndTime.format(unixMs);
+}
+
 export function formatAge(ms: number): string {
   const seconds = Math.round(ms / 1000);
   if (seconds < 90) return `${seconds} seconds`;

@@ -1,6 +1,6 @@
 /** Appliances: what each may do now and why, the customer's rules, and what the provider said to the area. */
 import { byId, html, setText } from '../../../web/page/dom.ts';
-import { formatMoment, formatNumber, plural } from '../../../web/page/format.ts';
+import { formatNumber, formatPlanned, plural } from '../../../web/page/format.ts';
 import { request } from '../../../web/page/request.ts';
 import type { ApplianceRow, ApplianceRule, ControlView } from '../household-view.ts';
 
@@ -31,7 +31,11 @@ export async function loadAppliances(): Promise<void> {
     byId('control-messages').append(html('li', { class: 'hint' }, 'Nothing has been said to your area.'));
   byId('control-refused').replaceChildren(
     ...control.refusals.map(({ reason, times, lastMs }) =>
-      html('li', {}, `Not obeyed ${plural(times, 'time', 'times')}, last ${formatMoment(lastMs, nowMs)}: ${reason}.`),
+      html(
+        'li',
+        {},
+        `Not obeyed ${plural(times, 'time', 'times')}, last ${formatPlanned(lastMs, nowMs)}: ${reason.replace(/^control\.(\w+): /, 'its $1 ')}.`,
+      ),
     ),
   );
   setText(byId('control-trouble'), control.trouble === null ? '' : `The provider cannot be asked: ${control.trouble}.`);
@@ -67,7 +71,7 @@ function messageLine(
   const what =
     command === 'off' ? 'off' : command === 'on' ? 'allowed again' : `at most ${formatNumber(limitW ?? 0, 0)} W`;
   const words = { 'to come': 'to come', 'in force': 'in force', over: 'over' }[state];
-  const times = `${formatMoment(notBeforeMs, nowMs)} until ${formatMoment(expiresMs, nowMs)}`;
+  const times = `${formatPlanned(notBeforeMs, nowMs)} until ${formatPlanned(expiresMs, nowMs)}`;
   return html(
     'li',
     { 'data-state': state },
@@ -85,6 +89,7 @@ export function setUpAppliances(): void {
   byId('rule-hours').addEventListener('click', () =>
     addRule({ kind: 'hours', fromMinute: 22 * 60, toMinute: 6 * 60 }, true),
   );
+  byId('rules-form').addEventListener('input', () => setText(byId('rules-fault'), ''));
   byId<HTMLFormElement>('rules-form').addEventListener('submit', (event) => {
     event.preventDefault();
     void save();
@@ -157,7 +162,8 @@ async function save(): Promise<void> {
     byId<HTMLDialogElement>('rules').close();
     await loadAppliances();
   } catch (error) {
-    setText(byId('rules-fault'), `Not kept: ${(error as Error).message}.`);
+    const said = (error as Error).message.replace(/^rules\.(\d+)\S*/, (_, index) => `rule ${Number(index) + 1}`);
+    setText(byId('rules-fault'), `Not kept: ${said}.`);
   } finally {
     button.disabled = false;
   }

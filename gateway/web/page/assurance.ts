@@ -1,6 +1,6 @@
 /** Whether this meter can be relied on: set up, trusted, its software, its record. Each in words, with a mark of its own shape. */
 import { byId, html, setText, svg } from '../../../web/page/dom.ts';
-import { formatMoment, plural } from '../../../web/page/format.ts';
+import { formatPlanned, plural } from '../../../web/page/format.ts';
 import type { LogState, SetupView, SoftwareView, TrustView } from '../household-view.ts';
 
 export interface House {
@@ -79,7 +79,7 @@ function setupLine({ state, reason, daysLeft }: SetupView): Line {
 
 function trustLine({ state, sinceMs, expiresMs, why, warnings, trouble }: TrustView, nowMs: number): Line {
   const title = 'Trusted';
-  const at = (ms: number | null) => (ms === null ? '' : formatMoment(ms, nowMs));
+  const at = (ms: number | null) => (ms === null ? '' : formatPlanned(ms, nowMs));
   const more = [...why, ...warnings, ...also(trouble)];
   if (state === 'trusted') {
     const says = `Since ${at(sinceMs)}, until ${at(expiresMs)}; it is asked again before that.`;

@@ -132,6 +132,7 @@ function runLine(run: FleetEvidence[]): HTMLElement {
 function unfold(isOpen: boolean): void {
   byId('revocation').hidden = !isOpen;
   byId('device-actions').hidden = isOpen;
+  byId('device-story').hidden = isOpen; // the question stands alone, with its buttons in sight
   setText(byId('revocation-fault'), '');
   byId('reason').setAttribute('aria-invalid', 'false');
   ask(false);
@@ -152,6 +153,8 @@ function ask(isAsked: boolean): void {
     suspended: `${where} gets no new passes: its readings are held back until somebody lifts it.`,
     revoked: `${where} is revoked for ever. Its certificates are withdrawn, and nobody can take this back.`,
   };
+  const sentence = severity === 'advisory' ? 'There is an advisory on this device' : `The device is ${severity}`;
+  setText(byId('reason-label'), `Why? It ends the sentence “${sentence}: …”`);
   setText(byId('confirmation'), isAsked ? words[severity] : '');
   byId('confirmation').dataset.kind = isAsked && severity !== 'advisory' ? 'bad' : '';
   const go: Record<Severity, string> = {

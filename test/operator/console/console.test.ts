@@ -5,7 +5,7 @@ import anyTest, { type TestFn } from 'ava';
 import type { Browser, Page as Tab } from 'playwright-core';
 import { Client } from '../../gateway/web/client.ts';
 import { DESKTOP, hasChromium, type Look, launch, openContext, PHONE, withChromium } from '../../page/browser.ts';
-import { MemoryParties, openTestConsole, type TestConsole } from './fleet.ts';
+import { logInToConsole, MemoryParties, openTestConsole } from './fleet.ts';
 
 const test = anyTest as TestFn<{ browser: Browser }>;
 const browse = hasChromium ? test.serial : test.serial.skip;
@@ -21,13 +21,6 @@ test.after.always((t) => t.context.browser?.close());
 const picture = (tab: Tab, name: string) =>
   tab.screenshot({ path: join(SCREENSHOTS, `console-${name}.png`), fullPage: true });
 
-async function logIn(tab: Tab, { page, password }: TestConsole): Promise<void> {
-  await tab.goto(`${page.url}/login`);
-  await tab.getByLabel('Password').fill(password);
-  await tab.getByRole('button', { name: 'Log in' }).click();
-  await tab.locator('#devices tbody tr').first().waitFor();
-}
-
 async function open(t: Context, look: Look = DESKTOP) {
   const made = await openTestConsole();
   const context = await openContext(t.context.browser, look);
@@ -42,7 +35,7 @@ async function open(t: Context, look: Look = DESKTOP) {
   context.on('console', (message) => void (message.type() === 'error' && faults.push(message.text())));
   context.setDefaultTimeout(10_000);
   const tab = await context.newPage();
-  await logIn(tab, made);
+  await logInToConsole(tab, made);
   return { ...made, tab, faults, requested };
 }
 

@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Page as Tab } from 'playwright-core';
 import type { Fleet, Parties } from '../../../operator/console/parties.ts';
 import { startConsole } from '../../../operator/console/server.ts';
 import type { FleetDevice, FleetEvidence, FleetRelease, FleetRevocation } from '../../../protocol/attestation/fleet.ts';
@@ -204,4 +205,11 @@ export async function openTestConsole(parties = new MemoryParties()): Promise<Te
     rmSync(dataDir, { recursive: true });
   };
   return { parties, page, password: page.firstPassword!, dataDir, logged, close };
+}
+
+export async function logInToConsole(tab: Tab, { page, password }: TestConsole): Promise<void> {
+  await tab.goto(`${page.url}/login`);
+  await tab.getByLabel('Password').fill(password);
+  await tab.getByRole('button', { name: 'Log in' }).click();
+  await tab.locator('#devices tbody tr').first().waitFor();
 }
