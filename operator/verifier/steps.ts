@@ -78,7 +78,7 @@ export interface VerifierOptions {
   intervalMs: number;
   /** How long a trusting result holds. */
   resultLifeMs: number;
-  /** Of the challenge, must be longer than any challenge lives: for how long an answered one is remembered. */
+  /** For challenges; the machine's unless told. */
   random?: (bytes: number) => Uint8Array;
   /** The machine's time, for certificates of TPMs' makers. */
   calendarMs?: () => number;

@@ -37,7 +37,6 @@ const identity = (row: number, value: number, sentence: string): Entry =>
 
 /** Any of these, and the device is not trusted. */
 const REFUSALS = {
-  malformed: identity(10, CRYPTO_FAILED, 'The evidence is malformed: {problem}.'),
   'ek chain': entry(
     1,
     'gateway',
