@@ -9,7 +9,6 @@ import { join } from 'node:path';
 import { generateHpkeKeyPair } from '../protocol/crypto/hpke.ts';
 import { MAC_KEY_BYTES } from '../protocol/crypto/mac.ts';
 import { GridCa } from './grid-ca.ts';
-import { type RegisteredPseudonym, writeRegistration } from './registration.ts';
 
 const HOST = '127.0.0.1';
 
@@ -17,9 +16,7 @@ export interface GridSideOptions {
   /** Made if it is not there; configuration, keys, and a folder for each party's store. */
   directory: string;
   /** Whom the collector believes: `trust` of its config.ts. */
-  trust?: Record<string, unknown>;
-  /** Households without certificates. Goes away. */
-  pseudonyms?: readonly RegisteredPseudonym[];
+  trust: Record<string, unknown>;
   k?: number;
   /** More settings of a party, as in its config.ts. */
   broker?: Record<string, unknown>;
@@ -37,7 +34,6 @@ export interface GridSide {
   gatewayAccess: { url: string; caFile: string };
   /** HPKE, 32 B. */
   providerPublicKey: Uint8Array;
-  registrationFile: string;
   ports: { gateways: number; parties: number };
   ca: GridCa;
 }
@@ -50,8 +46,6 @@ export async function prepareGridSide(options: GridSideOptions): Promise<GridSid
   const provider = await generateHpkeKeyPair();
   const macKeyFile = writeSecret(join(directory, 'collector-provider.key'), randomBytes(MAC_KEY_BYTES));
   const privateKeyFile = writeSecret(join(directory, 'provider-hpke.key'), provider.privateKey);
-  const registrationFile = join(directory, 'registration.json');
-  if (options.pseudonyms) writeRegistration(registrationFile, options.pseudonyms);
 
   const access = async (role: string): Promise<Record<string, string>> => ({
     url: `mqtts://${HOST}:${parties}`,
@@ -75,8 +69,7 @@ export async function prepareGridSide(options: GridSideOptions): Promise<GridSid
       collector: config('collector', {
         stateDir: join(directory, 'collector'),
         broker: await access('collector'),
-        ...(options.pseudonyms && { registrationFile }),
-        ...(options.trust && { trust: options.trust }),
+        trust: options.trust,
         macKeyFile,
         k,
         ...options.collector,
@@ -92,7 +85,6 @@ export async function prepareGridSide(options: GridSideOptions): Promise<GridSid
     },
     gatewayAccess: { url: `mqtts://${HOST}:${gateways}`, caFile: ca.caFile },
     providerPublicKey: provider.publicKey,
-    registrationFile,
     ports: { gateways, parties },
     ca,
   };

@@ -50,7 +50,6 @@ export interface GatewayTotals {
   registers: { importMwh: number; exportMwh: number } | null;
   quarterHoursMeasured: number;
   quarterHoursDelivered: number;
-  pseudonym: string;
   alarms: string[];
   trouble: string | null;
 }

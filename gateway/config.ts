@@ -61,7 +61,7 @@ const schema = v.strictObject({
   }),
   /** X25519. */
   providerPublicKey: hexadecimal(HPKE_PUBLIC_KEY_BYTES),
-  /** Where the household's names come from; absent: a pseudonym that is registered by hand. */
+  /** Where the household's names come from; absent: it has none, and its readings stay in the house. */
   identity: v.optional(
     v.strictObject({
       /** The trusted third party. */

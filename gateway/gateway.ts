@@ -48,7 +48,7 @@ export class Gateway {
 
   constructor(config: GatewayConfig, clock: Clock, log: (line: string) => void) {
     this.config = config;
-    this.identity = new IdentityKeeper(config.tcti, config.dataDir, identityOptions(config, clock, log));
+    this.identity = new IdentityKeeper(config.tcti, identityOptions(config, clock, log));
     const broker = { url: config.broker.url, ca: readFileSync(config.broker.caFile, 'utf8') };
     this.billing = config.billing
       ? openBilling({
@@ -242,7 +242,6 @@ export class Gateway {
       ...this.link.counters,
       alarms: this.link.alarms,
       trouble: this.uplink.trouble,
-      pseudonym: this.identity.pseudonym,
     };
   }
 

@@ -40,8 +40,7 @@ import { callService, type ServiceAddress } from '../services/client.ts';
 import type { KeyBlob } from '../tpm/key-file.ts';
 import type { TpmKey } from '../tpm/keys.ts';
 import type { Tpm } from '../tpm/tpm.ts';
-import type { Identity, ReadingSigner } from './identity.ts';
-import { makeReadingSigner, ReadingSigners } from './reading-signer.ts';
+import { makeReadingSigner, type ReadingSigner, ReadingSigners, type SignerSource } from './reading-signer.ts';
 import { type Generation, IdentityStore, type KeyName } from './store.ts';
 
 /** More days are certified when fewer than these are left. */
@@ -100,7 +99,7 @@ export class NoPseudonymError extends Error {
   }
 }
 
-export class HouseholdIdentity implements Pick<Identity, 'signerFor'> {
+export class HouseholdIdentity implements SignerSource {
   readonly #options: HouseholdIdentityOptions;
   readonly #store: IdentityStore;
   readonly #holders: HolderCheck;

@@ -15,18 +15,26 @@ export interface ReadingSigner {
   readonly certificate: Uint8Array;
   /** Compressed P-256 public key of the TPM key, 33 B. */
   readonly pseudonym: Uint8Array;
-  /** The trusted third party's word for the pseudonym on this day; absent where the household was not initialised. */
-  readonly pseudonymCertificate?: Uint8Array;
+  /** The trusted third party's word for the pseudonym on this day. */
+  readonly pseudonymCertificate: Uint8Array;
   /** ECDSA by the software key over SHA-256(message): r ‖ s, 64 B. */
   sign(message: Uint8Array): Promise<Uint8Array>;
 }
 
-/** @param pseudonymCertificate of this key and day, where the household was initialised */
+export interface SignerSource {
+  /**
+   * The signer for readings of this quarter hour, past ones too: a backlog is signed with keys of its own days.
+   * @throws Error whose message says what is missing: the TPM, or a name for that day; ask again later, nothing is lost
+   */
+  signerFor(slot: number): Promise<ReadingSigner>;
+}
+
+/** @param pseudonymCertificate of this key and day */
 export async function makeReadingSigner(
   tpm: Pick<Tpm, 'sign'>,
   key: TpmKey,
   day: number,
-  pseudonymCertificate?: Uint8Array,
+  pseudonymCertificate: Uint8Array,
 ): Promise<ReadingSigner> {
   const software = generateSigningKey();
   const pseudonym = key.publicKey;
@@ -40,7 +48,7 @@ export async function makeReadingSigner(
   return {
     certificate,
     pseudonym,
-    ...(pseudonymCertificate && { pseudonymCertificate }),
+    pseudonymCertificate,
     sign: async (message) => signP256(software.privateKey, message),
   };
 }

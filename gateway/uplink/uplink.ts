@@ -19,11 +19,10 @@ import { dayOfSlot } from '../../protocol/identity/pseudonym-certificate.ts';
 import { type Acknowledgement, recoveryOf, type Verdict } from '../../protocol/readings/acknowledgement.ts';
 import { sealReading } from '../../protocol/readings/reading.ts';
 import { decodeSubmission, signSubmission, submissionDigest } from '../../protocol/readings/submission.ts';
-import { decodeSubmissionV1, isV1, signSubmissionV1 } from '../../protocol/readings/submission-v1.ts';
 import type { Clock } from '../../protocol/time/clock.ts';
+import type { SignerSource } from '../identity/reading-signer.ts';
 import type { GatewayStore } from '../store.ts';
 import { type BrokerAccess, BrokerSession } from './broker-session.ts';
-import type { SignerSource } from './identity-keeper.ts';
 
 /** Reconnect, transport time: the first try comes soon, later ones up to a few seconds apart, each at random within half. */
 const RECONNECT_FIRST_MS = 120;
@@ -174,7 +173,6 @@ export class Uplink {
     const recipient = typeof providerPublicKey === 'function' ? providerPublicKey(slot) : providerPublicKey;
     const sealed = await sealReading({ slot, importWh, exportWh }, area, recipient);
     const sign = (message: Uint8Array): Promise<Uint8Array> => signer.sign(message);
-    if (!pseudonymCertificate) return signSubmissionV1({ slot, area, certificate, sealed }, sign);
     const pass = (await passes?.passFor(dayOfSlot(slot), pseudonym)) ?? NO_PASS;
     return signSubmission({ slot, pseudonymCertificate, certificate, pass, sealed }, sign);
   }
@@ -194,8 +192,7 @@ export class Uplink {
 
   #addWaiting(slot: number, bytes: Uint8Array): void {
     const digest = Buffer.from(submissionDigest(bytes)).toString('hex');
-    const submission = isV1(bytes) ? decodeSubmissionV1(bytes) : decodeSubmission(bytes);
-    const certificate = Buffer.from(submission.certificate).toString('latin1');
+    const certificate = Buffer.from(decodeSubmission(bytes).certificate).toString('latin1');
     this.#waiting.set(digest, { slot, bytes, digest, certificate, dueAt: 0, sent: false, refusals: 0 });
   }
 

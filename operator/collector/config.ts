@@ -26,10 +26,7 @@ export type TrustConfig = v.InferOutput<typeof trustConfig>;
 export const collectorConfig = v.strictObject({
   stateDir: v.string(),
   broker: brokerAccess,
-  /** Without it nobody is believed but those of `registrationFile`. */
-  trust: v.optional(trustConfig),
-  /** Which pseudonyms belong to which area, without certificates (registration.ts). Goes away. */
-  registrationFile: v.optional(v.string()),
+  trust: trustConfig,
   /** 32 bytes in hexadecimal, shared with the provider, mode 0600. */
   macKeyFile: v.string(),
   /** A late slot is released in the settlement only where so many pseudonyms are late. */

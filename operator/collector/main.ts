@@ -3,27 +3,23 @@ import { join } from 'node:path';
 import { MAC_KEY_BYTES } from '../../protocol/crypto/mac.ts';
 import { encodeAcknowledgement } from '../../protocol/readings/acknowledgement.ts';
 import { parseSubmitTopic, TOPICS } from '../../protocol/readings/topics.ts';
-import { ConfigError, loadConfig, readSecretKey } from '../shared/config.ts';
+import { loadConfig, readSecretKey } from '../shared/config.ts';
 import { connectToBroker } from '../shared/mqtt.ts';
 import { runParty, startParty } from '../shared/party.ts';
 import { collectorConfig } from './config.ts';
 import { Delivery } from './delivery.ts';
 import { Inbox } from './inbox.ts';
-import { RegistrationFile } from './registration.ts';
 import { Collector } from './steps.ts';
 import { CollectorStore } from './store.ts';
 import { TrustFiles } from './trust.ts';
 
 await startParty('collector', async (configFile) => {
   const config = loadConfig(configFile, collectorConfig);
-  if (!config.trust && !config.registrationFile)
-    throw new ConfigError(configFile, 'trust', 'is missing: nobody would be believed');
-  const trust = config.trust && new TrustFiles(config.trust);
-  const registration = config.registrationFile ? new RegistrationFile(config.registrationFile) : undefined;
+  const trust = new TrustFiles(config.trust);
   const store = new CollectorStore(join(config.stateDir, 'collector.sqlite'));
   const macKey = readSecretKey(config.macKeyFile, MAC_KEY_BYTES);
   const { k, graceMs, settlementDelayDays } = config;
-  const collector = new Collector({ store, trust, registration, macKey, k, graceMs, settlementDelayDays });
+  const collector = new Collector({ store, trust, macKey, k, graceMs, settlementDelayDays });
 
   const inbox = new Inbox(collector, (address, answer) =>
     connection.publish(TOPICS.answer(address), encodeAcknowledgement(answer)),
@@ -53,7 +49,7 @@ await startParty('collector', async (configFile) => {
     {
       name: 'collector',
       advance: (nowMs) => {
-        const believesMore = [trust, registration].map((door) => door && refresh(door)).some(Boolean);
+        const believesMore = refreshed(trust);
         collector.advance(nowMs);
         delivery.pump();
         // those who were told "not yet" need not wait for their own patience
@@ -76,9 +72,9 @@ await startParty('collector', async (configFile) => {
 });
 
 /** A file that is wrong now was right when the process began: what was read then goes on to hold. */
-function refresh(door: { refresh(): boolean }): boolean {
+function refreshed(trust: TrustFiles): boolean {
   try {
-    return door.refresh();
+    return trust.refresh();
   } catch (error) {
     console.error(`collector: ${(error as Error).message}`);
     return false;

@@ -41,17 +41,10 @@ import {
   submissionDigest,
   verifySubmission,
 } from '../../protocol/readings/submission.ts';
-import {
-  claimedPseudonymV1,
-  decodeSubmissionV1,
-  isV1,
-  verifySubmissionV1,
-} from '../../protocol/readings/submission-v1.ts';
 import { monthFirstSlot, monthOf } from '../../protocol/time/months.ts';
 import { DAY_MS, SLOT_MS, slotEndMs } from '../../protocol/time/slots.ts';
 import { MalformedError } from '../../protocol/wire/bytes.ts';
 import { Counters } from '../shared/counters.ts';
-import type { Registration } from './registration.ts';
 import type { Accepted, BatchMaker, CollectorStore } from './store.ts';
 import type { Trust } from './trust.ts';
 
@@ -63,10 +56,7 @@ const AHEAD_MS = SLOT_MS;
 
 export interface CollectorOptions {
   store: CollectorStore;
-  /** Without it no certificate is believed. */
-  trust?: Trust;
-  /** Households without certificates (submission-v1.ts). Goes away. */
-  registration?: Registration;
+  trust: Trust;
   /** Shared with the provider, 32 B. */
   macKey: Uint8Array;
   k: number;
@@ -134,9 +124,7 @@ export class Collector {
   /** What is to be stored, or the answer. Cheap questions come first, signatures last. */
   #judge(arrival: Arrival, digest: Uint8Array): Accepted | Verdict {
     try {
-      if (isV1(arrival.bytes)) return this.#judgeV1(arrival, digest);
       const { trust } = this.#options;
-      if (!trust) return 'unregistered';
       const submission = decodeSubmission(arrival.bytes);
       const { slot, sealed, pass } = submission;
       const { publicKey: pseudonym, area, day } = submission.pseudonym;
@@ -149,7 +137,7 @@ export class Collector {
       verifySubmission(submission, arrival.bytes);
       const accepted = { slot, area, pseudonym, digest, sealed };
       if (!pass) return { ...accepted, pass: null, heldBack: true };
-      const judged = this.#judgePass(pass, day, pseudonym, trust);
+      const judged = this.#judgePass(pass, day, pseudonym);
       return typeof judged === 'string' ? judged : { ...accepted, pass: { day, digest: judged }, heldBack: false };
     } catch (error) {
       if (error instanceof MalformedError) return 'malformed';
@@ -162,29 +150,15 @@ export class Collector {
   }
 
   /** The digest of a pass that holds, or why it is not known to. Verified once for each pseudonym and day. @throws PassError */
-  #judgePass(pass: Pass, day: number, pseudonym: Uint8Array, trust: Trust): Uint8Array | Verdict {
+  #judgePass(pass: Pass, day: number, pseudonym: Uint8Array): Uint8Array | Verdict {
     checkPassClaims(pass, day, pseudonym, 'submission.pass');
     const digest = createHash('sha256').update(encodePass(pass)).digest();
     const known = this.#store.passOf(day, pseudonym);
     if (known && Buffer.compare(known, digest) === 0) return digest;
-    const key = trust.passKeyOf(day);
+    const key = this.#options.trust.passKeyOf(day);
     if (!key) return 'passKeyMissing';
     verifyPass(pass, key, 'submission.pass');
     return known ? 'secondPass' : digest;
-  }
-
-  #judgeV1(arrival: Arrival, digest: Uint8Array): Accepted | Verdict {
-    const submission = decodeSubmissionV1(arrival.bytes);
-    const pseudonym = claimedPseudonymV1(submission);
-    const { slot, sealed } = submission;
-    const area = this.#options.registration?.areaOf(pseudonym);
-    if (area === undefined) return 'unregistered';
-    if (area !== submission.area || area !== arrival.area) return 'wrongArea';
-    if (this.#hasIt(slot, pseudonym, digest)) return 'stored';
-    const objection = this.#slotObjection(slot);
-    if (objection) return objection;
-    verifySubmissionV1(submission, arrival.bytes, pseudonym);
-    return { slot, area, pseudonym, digest, sealed, pass: null, heldBack: false };
   }
 
   #hasIt(slot: number, pseudonym: Uint8Array, digest: Uint8Array): boolean {

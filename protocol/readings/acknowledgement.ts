@@ -24,9 +24,7 @@ export const VERDICTS = {
   stored: { byte: 1, recovery: 'done' },
   /** The slot has not ended by the collector's clock: one of the two clocks is wrong. */
   tooEarly: { byte: 2, recovery: 'again' },
-  /** The pseudonym is not registered (yet), or no third party is believed (yet). */
-  unregistered: { byte: 3, recovery: 'again' },
-  /** Does not have a submission's layout. */
+  /** Does not have a submission's layout. (Byte 3 stood for households without certificates.) */
   malformed: { byte: 4, recovery: 'final' },
   /** The pseudonym belongs to another area, or the topic does. */
   wrongArea: { byte: 5, recovery: 'final' },

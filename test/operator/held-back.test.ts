@@ -5,9 +5,8 @@ import { DatabaseSync } from 'node:sqlite';
 import test from 'ava';
 import { NO_PASS } from '../../protocol/attestation/pass.ts';
 import { generateBlindSigningKey } from '../../protocol/crypto/blind-rsa.ts';
-import { generateSigningKey, signP256 } from '../../protocol/crypto/p256.ts';
+import { generateSigningKey } from '../../protocol/crypto/p256.ts';
 import { sealReading } from '../../protocol/readings/reading.ts';
-import { signSubmissionV1 } from '../../protocol/readings/submission-v1.ts';
 import { monthOf } from '../../protocol/time/months.ts';
 import { DAY_MS, SLOTS_PER_DAY } from '../../protocol/time/slots.ts';
 import { acknowledge, batchesOf, provider, report, setUp, trust, verdicts } from './collector-bench.ts';
@@ -202,24 +201,6 @@ test('a pseudonym is good for its day and area, as long as it is not revoked', a
   t.deepEqual(verdicts(collector, await report(mover, START_SLOT)), ['revoked']);
   t.deepEqual(verdicts(collector, await report(mover, NEXT_DAY)), ['stored'], 'only what is listed is revoked');
   t.deepEqual(verdicts(collector, await report(home, START_SLOT)), ['stored']);
-});
-
-test('without a third party to believe nobody is; those who are registered report without certificates', async (t) => {
-  const [home] = homes(1);
-  const { pseudonym, software, certificate } = await home.day(START_SLOT);
-  const registration = {
-    areaOf: (key: Uint8Array) => (Buffer.compare(key, pseudonym.publicKey) === 0 ? AREA : undefined),
-  };
-  const { collector, store } = setUp(t, { trust: undefined, registration });
-  collector.advance(afterSlot(START_SLOT));
-  t.deepEqual(verdicts(collector, await report(home, START_SLOT)), ['unregistered']);
-  const sealed = await sealReading({ slot: START_SLOT, importWh: 50, exportWh: 0 }, AREA, provider.publicKey);
-  const old = await signSubmissionV1({ slot: START_SLOT, area: AREA, certificate, sealed }, (message) =>
-    signP256(software.privateKey, message),
-  );
-  t.deepEqual(verdicts(collector, old), ['stored']);
-  t.is(store.waiting(), 1, 'and is not held back');
-  t.deepEqual(verdicts(setUp(t).collector, old), ['unregistered']);
 });
 
 test('three days of three households: nothing in the store ties one day of a household to the next', async (t) => {

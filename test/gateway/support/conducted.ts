@@ -9,6 +9,7 @@ import type { PartyMessage, ReadyMessage, SettledMessage } from '../../../protoc
 const MAIN = new URL('../../../gateway/main.ts', import.meta.url).pathname;
 /** Gateways are started by the dozen here: compiled once, they start in half the time. */
 const COMPILE_CACHE = join(tmpdir(), 'quietmeter-compile-cache');
+const CERTIFIED = new URL('./certified-gateway.ts', import.meta.url).href;
 const DYING_MAIN = new URL('./dying-gateway.ts', import.meta.url).pathname;
 
 export class ConductedGateway {
@@ -18,6 +19,8 @@ export class ConductedGateway {
   #listeners = new Set<(message: PartyMessage) => void>();
   #ended: Promise<number | null> = Promise.resolve(null);
   log = '';
+  /** Where no third party is configured: whether the gateway has names all the same (certified-gateway.ts). */
+  certified = true;
 
   constructor(directory: string, config: Partial<GatewayConfig>) {
     this.directory = directory;
@@ -35,10 +38,18 @@ export class ConductedGateway {
   async start(diesAt?: number): Promise<ReadyMessage> {
     const file = join(this.directory, 'gateway.json');
     writeFileSync(file, JSON.stringify(this.config));
+    const { area, identity } = this.config;
+    const preload = this.certified && !identity ? ['--import', CERTIFIED] : [];
     const child = fork(diesAt === undefined ? MAIN : DYING_MAIN, [file], {
+      execArgv: [...process.execArgv, ...preload],
       serialization: 'advanced',
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-      env: { ...process.env, NODE_COMPILE_CACHE: COMPILE_CACHE, QUIETMETER_TEST_DIES_AT: String(diesAt) },
+      env: {
+        ...process.env,
+        NODE_COMPILE_CACHE: COMPILE_CACHE,
+        QUIETMETER_TEST_DIES_AT: String(diesAt),
+        QUIETMETER_TEST_AREA: area,
+      },
     });
     this.#child = child;
     child.stderr!.on('data', (text) => {

@@ -11,13 +11,12 @@ import { Aedes } from 'aedes';
 import { generateHpkeKeyPair, type HpkeKeyPair } from '../../../protocol/crypto/hpke.ts';
 import { encodeAcknowledgement, type Verdict } from '../../../protocol/readings/acknowledgement.ts';
 import { openReading, type Reading } from '../../../protocol/readings/reading.ts';
-import { decodeSubmission, submissionDigest, verifySubmission } from '../../../protocol/readings/submission.ts';
 import {
-  claimedPseudonymV1,
-  decodeSubmissionV1,
-  isV1,
-  verifySubmissionV1,
-} from '../../../protocol/readings/submission-v1.ts';
+  decodeSubmission,
+  type Submission,
+  submissionDigest,
+  verifySubmission,
+} from '../../../protocol/readings/submission.ts';
 import { parseSubmitTopic, TOPICS } from '../../../protocol/readings/topics.ts';
 import { openServerCertificate, type ServerCertificate } from '../../../web/certificates.ts';
 
@@ -118,7 +117,7 @@ export class FakeGrid {
   async readings(area: string): Promise<Reading[]> {
     const found: Reading[] = [];
     for (const { slot, bytes } of [...this.stored.values()].sort((a, b) => a.slot - b.slot)) {
-      const { sealed } = decodeEither(bytes);
+      const { sealed } = verified(bytes);
       found.push(await openReading(sealed, slot, area, this.provider.privateKey));
     }
     return found;
@@ -128,7 +127,7 @@ export class FakeGrid {
     if (!this.collecting) return;
     const { address } = parseSubmitTopic(topic)!;
     const bytes = new Uint8Array(payload);
-    const submission = decodeEither(bytes);
+    const submission = verified(bytes);
     const { slot } = submission;
     const submitted = { slot, bytes, address, certificate: Buffer.from(submission.certificate).toString('hex') };
     this.arrived.push(submitted);
@@ -153,13 +152,8 @@ export class FakeGrid {
   }
 }
 
-/** Of a household with certificates, or without. @throws what the collector would refuse it for, but for its trust */
-function decodeEither(bytes: Uint8Array): { slot: number; sealed: Uint8Array; certificate: Uint8Array } {
-  if (isV1(bytes)) {
-    const submission = decodeSubmissionV1(bytes);
-    verifySubmissionV1(submission, bytes, claimedPseudonymV1(submission));
-    return submission;
-  }
+/** @throws what the collector would refuse it for, but for its trust */
+function verified(bytes: Uint8Array): Submission {
   const submission = decodeSubmission(bytes);
   verifySubmission(submission, bytes);
   return submission;

@@ -23,7 +23,6 @@ export interface Totals {
   pending: number;
   linkErrors: number;
   trouble: string | null;
-  pseudonym: string | null;
 }
 
 /** Made once, copied for every house. */

@@ -1,20 +1,18 @@
 /** Signers without a TPM: the pseudonym is a software key. What a TPM adds is tested with one (identity, main). */
 
-import type { ReadingSigner } from '../../../gateway/identity/identity.ts';
-import type { SignerSource } from '../../../gateway/uplink/identity-keeper.ts';
+import type { ReadingSigner, SignerSource } from '../../../gateway/identity/reading-signer.ts';
 import { generateSigningKey, signP256 } from '../../../protocol/crypto/p256.ts';
 import { issueCertificate } from '../../../protocol/readings/certificate.ts';
 import { SLOTS_PER_DAY } from '../../../protocol/time/slots.ts';
 
 export class SoftwareSigners implements SignerSource {
-  readonly #certify: ((day: number, publicKey: Uint8Array) => Promise<Uint8Array>) | undefined;
-  readonly #pseudonym = generateSigningKey();
+  readonly #certify: (day: number, publicKey: Uint8Array) => Promise<Uint8Array>;
   readonly #days = new Map<number, Promise<ReadingSigner>>();
   /** Set to an error: the TPM is away. */
   away: Error | null = null;
 
-  /** @param certify the trusted third party's step; without it there is one pseudonym, which nobody certified */
-  constructor(certify?: (day: number, publicKey: Uint8Array) => Promise<Uint8Array>) {
+  /** @param certify the trusted third party's step */
+  constructor(certify: (day: number, publicKey: Uint8Array) => Promise<Uint8Array>) {
     this.#certify = certify;
   }
 
@@ -31,8 +29,8 @@ export class SoftwareSigners implements SignerSource {
 
   async #make(firstSlot: number): Promise<ReadingSigner> {
     const software = generateSigningKey();
-    const pseudonym = this.#certify ? generateSigningKey() : this.#pseudonym;
-    const pseudonymCertificate = await this.#certify?.(firstSlot / SLOTS_PER_DAY, pseudonym.publicKey);
+    const pseudonym = generateSigningKey();
+    const pseudonymCertificate = await this.#certify(firstSlot / SLOTS_PER_DAY, pseudonym.publicKey);
     const key = {
       pseudonym: pseudonym.publicKey,
       publicKey: software.publicKey,
@@ -43,7 +41,7 @@ export class SoftwareSigners implements SignerSource {
     return {
       certificate,
       pseudonym: pseudonym.publicKey,
-      ...(pseudonymCertificate && { pseudonymCertificate }),
+      pseudonymCertificate,
       sign: async (message) => signP256(software.privateKey, message),
     };
   }

@@ -114,6 +114,13 @@ test('a certificate of another household, or of another day, does not carry it',
   });
 });
 
+test('no other version is read, the one without a pseudonym certificate least', (t) => {
+  for (const version of [0, 1, 3]) {
+    const other = Buffer.concat([Buffer.of(version), bytes.subarray(1)]);
+    t.is(t.throws(() => decodeSubmission(other), { instanceOf: MalformedError })!.path, 'submission.version');
+  }
+});
+
 test('bytes that are no submission are refused by field, and never otherwise', (t) => {
   const paths = /^submission(\.(version|slot|pseudonymCertificate\.\w+|certificate|pass|pass\.\w+|sealed|signature))?$/;
   const refused = (input: Uint8Array): void => {
