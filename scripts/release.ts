@@ -50,7 +50,7 @@ export function makeRelease(content: ReleaseContent, keys: ReleaseKeys): { manif
     throw new RangeError(`version: ${version} is not above ${previous.version}`);
   const gateway = encodeArchive(files);
   const digests = { gateway: archiveDigest(files), firmware: createHash('sha256').update(firmware).digest() };
-  const values = statesOnTheWay(previous, digests);
+  const ways = waysTo(previous, digests);
   const manifest: Manifest = {
     version,
     firmware: { digest: digests.firmware, length: firmware.length },
@@ -58,37 +58,57 @@ export function makeRelease(content: ReleaseContent, keys: ReleaseKeys): { manif
     notBeforeMs: content.notBeforeMs,
     retiresMs: content.retiresMs,
     stages,
-    accepted: values,
-    authorizations: values.gateway.flatMap((pcr8) =>
-      values.meter.map((pcr9) => authorize(pcr8, pcr9, version, keys.policy)),
+    accepted: { gateway: ways.gateway.map(({ value }) => value), meter: ways.meter.map(({ value }) => value) },
+    // what is on the way opens until the counter is raised, and never again
+    authorizations: ways.gateway.flatMap((pcr8) =>
+      ways.meter.map((pcr9) => {
+        const counterMost = pcr8.arrived && pcr9.arrived ? version : (previous?.version ?? 0);
+        return authorize(pcr8.value, pcr9.value, counterMost, keys.policy);
+      }),
     ),
     notes,
   };
   return { manifest: signManifest(manifest, keys.release), gateway };
 }
 
+/** A value that a PCR may hold, and whether it is one that only this release leads to. */
+interface Way {
+  value: Uint8Array;
+  arrived: boolean;
+}
 /**
  * What the PCRs may hold on the way from the release before to this one: that one's value, both one behind the other (replaced
  * while the TPM went on), and this one's alone. A meter whose gateway never flashed it leaves PCR 9 at zero.
+ *
+ * The gateway has arrived when it was started with this release alone: a PCR 8 that an older release has begun may have been
+ * ended by it, too. What the meter's PCR says is as good as the gateway that extended it.
  */
-function statesOnTheWay(
+function waysTo(
   previous: Manifest | null,
   digests: { gateway: Uint8Array; firmware: Uint8Array },
-): { gateway: Uint8Array[]; meter: Uint8Array[] } {
-  const way = (before: Uint8Array | undefined, after: Uint8Array): Uint8Array[] =>
-    before === undefined || Buffer.compare(before, after) === 0
-      ? [replay([after])]
-      : [replay([before]), replay([before, after]), replay([after])];
+): { gateway: Way[]; meter: Way[] } {
+  const way = (before: Uint8Array | undefined, after: Uint8Array, replaced: boolean): Way[] => [
+    ...(before === undefined || Buffer.compare(before, after) === 0
+      ? []
+      : [
+          { value: replay([before]), arrived: false },
+          { value: replay([before, after]), arrived: replaced },
+        ]),
+    { value: replay([after]), arrived: true },
+  ];
   return {
-    gateway: way(previous?.gateway.digest, digests.gateway),
-    meter: [replay([]), ...way(previous?.firmware.digest, digests.firmware)],
+    gateway: way(previous?.gateway.digest, digests.gateway, false),
+    meter: [
+      { value: replay([]), arrived: previous === null },
+      ...way(previous?.firmware.digest, digests.firmware, true),
+    ],
   };
 }
 
 function authorize(
   gateway: Uint8Array,
   meter: Uint8Array,
-  version: number,
+  counterMost: number,
   policyKey: KeyObject,
 ): ReleaseAuthorization {
   const state = {
@@ -97,7 +117,7 @@ function authorize(
       { pcr: PCR_METER, value: meter },
     ],
     counterIndex: NV_INDEX.version,
-    counterMost: version,
+    counterMost,
   };
   return { ...state, signature: signP256(policyKey, authorizedBytes(state)) };
 }

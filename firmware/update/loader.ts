@@ -11,8 +11,8 @@ import type { Choice } from './choose-image.ts';
 import { chooseImage } from './choose-image.ts';
 import type { ImageArea } from './image-area.ts';
 
-/** Until then a program on trial must have confirmed itself. */
-const TRIAL_MS = 600000;
+/** Until then a program on trial must have confirmed itself. A gateway may be away for a quarter hour. */
+const TRIAL_MS = 1200000;
 /** A program that does not kick within so long hangs. */
 const WATCHDOG_S = 30;
 

@@ -32,7 +32,7 @@ const WINDOW_CHUNKS = 8;
 const SILENT_MS = 5000;
 /** What was under way when chunks were sent again has arrived by then. */
 const RESEND_MS = 1000;
-/** A program on trial proves itself within a minute, or is given up within half an hour. */
+/** A program on trial proves itself within a minute, or is given up within an hour. */
 const TRIAL_RETRY_MS = 60_000;
 /** So often an image that arrived with another digest is sent again. */
 const ATTEMPTS = 3;

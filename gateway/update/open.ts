@@ -1,6 +1,7 @@
 /** Updates as the gateway runs them: the updater with the household's TPM, meter and disk. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { PCR_GATEWAY } from '../../protocol/attestation/evidence.ts';
 import { NV_INDEX } from '../../protocol/attestation/policy.ts';
 import type { Clock } from '../../protocol/time/clock.ts';
 import { authorizationsText } from '../billing/release-file.ts';
@@ -16,7 +17,7 @@ export interface OpenUpdatesOptions {
   config: UpdatesConfig;
   dataDir: string;
   /** Opens the TPM where it is not open. @throws TpmError */
-  tpm: () => Promise<Pick<Tpm, 'defineCounter' | 'readCounter' | 'raiseCounter'>>;
+  tpm: () => Promise<Pick<Tpm, 'defineCounter' | 'readCounter' | 'raiseCounter' | 'readPcrs'>>;
   meter: MeterImages;
   /** Into the PCR of the meter's image, once. @throws TpmError */
   measureFirmware(digest: Uint8Array): Promise<void>;
@@ -53,6 +54,7 @@ export function openUpdates(options: OpenUpdatesOptions): Updater {
     meter,
     keepMeterImage: options.keepMeterImage,
     installation: installation ? new Installation(installation) : null,
+    gatewayPcr: async () => (await (await tpm()).readPcrs([PCR_GATEWAY])).get(PCR_GATEWAY)!,
     restart: options.restart,
     keepAuthorizations: (authorizations) => {
       if (authorizationsFile && authorizations.length > 0)

@@ -18,6 +18,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } fr
 import { appendFile, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
+import { PCR_GATEWAY } from '../../protocol/attestation/evidence.ts';
 import type { ReleaseAuthorization } from '../../protocol/attestation/policy.ts';
 import type { Clock } from '../../protocol/time/clock.ts';
 import { archiveDigest, decodeArchive } from '../../protocol/updates/archive.ts';
@@ -81,6 +82,8 @@ export interface UpdaterOptions {
   meter: Pick<MeterImages, 'install' | 'stop' | 'measure' | 'sender'>;
   /** Null: the gateway's own software is replaced by hand (bench, development). */
   installation: Installation | null;
+  /** What PCR 8 holds now; absent where nothing is measured. @throws TpmError */
+  gatewayPcr?(): Promise<Uint8Array>;
   /** Ends this process, to be started anew in another release. */
   restart(): void;
   /** The image that the meter has, or is about to get; for whoever measures it after the next start of the TPM. */
@@ -96,6 +99,7 @@ export interface UpdaterOptions {
 
 const HOUR_MS = 3_600_000;
 const RETRY_MS = 60_000;
+const FETCHES_MOST = 3;
 const STATE_FILE = 'state.json';
 const phases = ['idle', 'fetching', 'measuring', 'flashing', 'proving', 'switching', 'committing', 'failed'] as const;
 const stateSchema = v.object({
@@ -124,6 +128,8 @@ export class Updater {
   #notBeforeMs = 0;
   #idle: Promise<void> = Promise.resolve();
   #closed = false;
+  /** How often what was fetched was not what the manifest names. */
+  #fetches = 0;
 
   constructor(options: UpdaterOptions) {
     this.#options = options;
@@ -204,20 +210,25 @@ export class Updater {
     mkdirSync(this.#folder(version), { recursive: true, mode: 0o700 });
     writeDurably(join(this.#folder(version), 'manifest.bin'), signed, 0o600);
     this.#manifest = manifest;
+    this.#fetches = 0;
     this.#go('fetching', { next: version, reason: null });
     this.#notBeforeMs = 0;
   }
 
   async #fetch(): Promise<void> {
     const manifest = this.#manifest!;
-    await this.#fetchPart('firmware', manifest.firmware.length);
-    await this.#fetchPart('gateway', manifest.gateway.length);
     try {
+      await this.#fetchPart('firmware', manifest.firmware.length);
+      await this.#fetchPart('gateway', manifest.gateway.length);
       checkFirmware(manifest, this.#firmware());
       this.#gatewayFiles();
     } catch (error) {
-      this.#forgetParts(manifest.version); // fetched anew where the next release is no other
-      throw error;
+      if (!(error instanceof ManifestError)) throw error;
+      // a disk that lost its power may have kept other bytes than it was given: fetched anew, but not for ever
+      this.#forgetParts(manifest.version);
+      if (++this.#fetches === FETCHES_MOST) throw error;
+      this.#notBeforeMs = this.#options.clock.nowMs() + RETRY_MS;
+      return;
     }
     this.#go('measuring');
   }
@@ -294,10 +305,26 @@ export class Updater {
   async #commit(): Promise<void> {
     const { counter, attest, log } = this.#options;
     const { version } = this.#manifest!;
+    if (await this.#isOnTheWay())
+      throw new Error(`release ${version} runs; it waits for this machine to be started anew`);
     await counter.raise(version);
     this.#go('idle', { version, next: null });
     log(`release ${version} runs`);
     attest();
+  }
+
+  /**
+   * A gateway that has replaced its own software goes on in the TPM's old start: what is sealed opens there until the counter is
+   * raised, so it is raised after the next one.
+   */
+  async #isOnTheWay(): Promise<boolean> {
+    const { version, authorizations = [] } = this.#manifest!;
+    const now = await this.#options.gatewayPcr?.();
+    if (!now) return false;
+    const states = authorizations.filter(({ pcrs }) =>
+      pcrs.some(({ pcr, value }) => pcr === PCR_GATEWAY && Buffer.compare(value, now) === 0),
+    );
+    return states.length > 0 && states.every(({ counterMost }) => counterMost < version);
   }
 
   // ── state and files ──

@@ -68,7 +68,7 @@ test('a program that throws, one that hangs, one that never talks: after three s
     const bench = await UpdateBench.withFirmware();
     bench.send(programOf(9, code));
     t.is(bench.sender!.state, 'complete', name);
-    for (let minute = 0; minute < 45; minute++) bench.step(60_000);
+    for (let minute = 0; minute < 80; minute++) bench.step(60_000);
     bench.say({ type: LINK_MEASURE, nonce: nonce(4) });
     bench.seconds(60);
     t.like(bench.measurements.at(-1), { version: 0 }, name);

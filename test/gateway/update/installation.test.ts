@@ -109,7 +109,7 @@ test('the updater stages the gateway and asks to be started anew; the new releas
   t.is(nextStart(home.installation), 2);
   t.is(run(home.installation), 'gateway 2');
   home.startGateway();
-  t.true(await home.until(() => home.updater.view.version === 2, 20));
+  t.true(await home.until(() => home.updater.view.version === 2, 200));
   t.is(home.counter, 2);
   t.is(home.installation.trial(), null, 'confirmed');
 
@@ -120,7 +120,7 @@ test('the updater stages the gateway and asks to be started anew; the new releas
   for (let start = 0; start <= STARTS_MOST; start++) nextStart(home.installation);
   t.is(home.installation.current(), 2);
   home.startGateway();
-  t.true(await home.until(() => home.updater.view.state === 'failed', 20));
+  t.true(await home.until(() => home.updater.view.state === 'failed', 200));
   t.is(home.updater.view.reason, "the gateway's release 3 did not come up; the one before runs");
   t.is(home.counter, 2, 'the way back is open as long as the new one has not come up');
 });

@@ -9,7 +9,7 @@ import { VirtualBoard } from '../../../bench/board/virtual-board.ts';
 import type { Installation } from '../../../gateway/update/installation.ts';
 import { MeterImages } from '../../../gateway/update/meter-images.ts';
 import { type ReleaseSource, releasesInFolder } from '../../../gateway/update/release-source.ts';
-import { Updater } from '../../../gateway/update/updater.ts';
+import { Updater, type UpdaterOptions } from '../../../gateway/update/updater.ts';
 import { UPDATE_LAYOUT } from '../../../hardware/flash.ts';
 import type { ArchivedFile } from '../../../protocol/updates/archive.ts';
 import { openManifest, rawReleaseKey } from '../../../protocol/updates/manifest.ts';
@@ -91,6 +91,8 @@ export class UpdatingHome {
   authorizations = 0;
   source: ReleaseSource;
   installation: Installation | null = null;
+  /** In place of what stands in for the TPM. */
+  parts: Partial<UpdaterOptions> = {};
   images!: MeterImages;
   updater!: Updater;
   /** Between meter and gateway: a test may change what the meter says. */
@@ -112,7 +114,13 @@ export class UpdatingHome {
     return new UpdatingHome((await buildLoader()).code, (await buildFirmware()).code, releases);
   }
 
-  /** As a kill -9 leaves it: a new process on what is on the disk. */
+  /** As kill -9 leaves it. What this process does cannot be stopped in its middle: test/gateway/main kills real ones. */
+  async killGateway(): Promise<void> {
+    this.images.close();
+    await this.updater.close();
+    this.startGateway();
+  }
+  /** A new process on what is on the disk. */
   startGateway(): void {
     this.#outgoing = [];
     const clock = { nowMs: () => this.nowMs };
@@ -148,6 +156,7 @@ export class UpdatingHome {
         this.attested++;
       },
       log: (line) => this.log.push(line),
+      ...this.parts,
     });
   }
 
@@ -170,8 +179,7 @@ export class UpdatingHome {
     this.images.tick();
     this.updater.tick();
     // what needs neither time nor the meter goes on at once
-    await new Promise((resolve) => setImmediate(resolve));
-    await new Promise((resolve) => setTimeout(resolve, 1));
+    await Promise.race([this.updater.idle(), new Promise((resolve) => setTimeout(resolve, 4))]);
     if (this.board.running) this.board.receive(Buffer.concat([answers, ...this.#outgoing.splice(0)]));
   }
   /** Until the updater says so, or so many seconds have gone. */
