@@ -269,6 +269,8 @@ $.setup = (o) => {
   Object.keys(o).forEach((name) => {
     $[name] = o[name];
   });
+  // the journal's at once, so that a bundle that uses them takes no more variables than one that does not
+  for (let at = 0; at < $.regions[0].length; at += $.pageLength) $.pageAt($.regions[0].address + at);
 };
 /** A page that an earlier run left. */
 $.page = (offset, base64) => {
