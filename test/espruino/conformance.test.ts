@@ -51,7 +51,7 @@ onReal(`real Espruino (${binary ?? 'not on the PATH'}), a program each: prints w
   t.timeout(120_000);
   const alone = cases.filter((c) => !together(c));
   await inParallel(alone, async (c) => {
-    const end = `setTimeout(function () { print(${JSON.stringify(MARK + END)}); }, 40);`;
+    const end = `setTimeout(function () { print(${JSON.stringify(MARK + END)}); }, 120);`;
     const program = programOf(c, `print(${JSON.stringify(MARK)}+x);`);
     const output = await runEspruino(`${end}\n${program}`, { timeoutMs: 20_000 });
     t.deepEqual(printed(output), expected(c), c.name);
