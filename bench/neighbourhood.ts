@@ -119,7 +119,7 @@ export class Neighbourhood {
         k,
         area,
         image: Buffer.from(firmware.code, 'latin1'),
-        consolePort: options.port === null ? null : options.port === 0 ? 0 : options.port + households.length,
+        consolePort: nthPort(options.port, households.length),
       });
       started.push(...[...operators.parties].reverse());
       await operators.start(meterOnMs);
@@ -138,7 +138,7 @@ export class Neighbourhood {
       await operators.registered(meterOnMs);
       for (const [index, spec] of households.entries()) {
         const { id, name } = spec;
-        const port = options.port === null ? null : options.port === 0 ? 0 : options.port + index;
+        const port = nthPort(options.port, index);
         const config = {
           ...installations[index].gatewayConfig,
           householdId: id,
@@ -206,6 +206,9 @@ export class Neighbourhood {
     return [process.pid, ...parties.flatMap(({ pid }) => pid ?? []), ...this.#tpms.map(({ pid }) => pid)];
   }
 }
+
+/** The pages follow each other from `first` on; 0 is any free one for each, null none at all. */
+const nthPort = (first: number | null, n: number): number | null => (first ? first + n : first);
 
 /** Chip, calibration, load and crystal of a household follow from the seed. */
 async function makeHousehold(
