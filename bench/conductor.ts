@@ -83,7 +83,8 @@ export class Conductor {
     const started = performance.now();
     while (this.#nowMs < endMs + PAST_THE_BOUNDARY_MS) {
       const boundary = slotEndMs(slotOf(this.#nowMs - PAST_THE_BOUNDARY_MS)) + PAST_THE_BOUNDARY_MS;
-      const target = Math.min(boundary, endMs + PAST_THE_BOUNDARY_MS, this.#nowMs + Math.max(1000, speed * 1000));
+      const longest = this.connected.some(({ gateway }) => gateway.busy) ? ANSWER_MS : Math.max(1000, speed * 1000);
+      const target = Math.min(boundary, endMs + PAST_THE_BOUNDARY_MS, this.#nowMs + longest);
       await this.#stepWithEvents(target);
       progress(this.#nowMs);
       if (Number.isFinite(speed)) {

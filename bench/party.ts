@@ -38,6 +38,7 @@ export class Party {
   #settled: (Waiting<SettledMessage> & { toMs: number }) | null = null;
   #answers = new Map<number, Waiting<unknown>>();
   #nextQuestion = 1;
+  #busy = false;
   #fromParty: Uint8Array[] = [];
   #ended: Promise<void> = Promise.resolve();
 
@@ -48,6 +49,11 @@ export class Party {
 
   get running(): boolean {
     return this.#child !== null;
+  }
+
+  /** A gateway in the middle of a long talk with its meter, as it said when it settled last. */
+  get busy(): boolean {
+    return this.#child !== null && this.#busy;
   }
 
   get pid(): number | undefined {
@@ -149,6 +155,7 @@ export class Party {
       this.#ready?.resolve(message);
       this.#ready = null;
     } else if (message.type === 'settled') {
+      this.#busy = message.busy ?? false;
       if (message.serial?.length) this.#fromParty.push(message.serial);
       if (this.#settled?.toMs === message.atMs) {
         const waiting = this.#settled;

@@ -196,6 +196,17 @@ export class Gateway {
     this.billing?.tick();
   }
 
+  /** When everything that can be done now is done: delivered and acknowledged, asked and answered. */
+  async idle(): Promise<void> {
+    const parts = [this.uplink, this.billing, this.attestation, this.control?.control, this.yearly, this.updates];
+    await Promise.all(parts.map((part) => part?.idle()));
+  }
+
+  /** In the middle of a long talk with the meter: the next word is due in a second, not in a quarter hour. */
+  get busy(): boolean {
+    return this.updates?.busy ?? false;
+  }
+
   /** How many things still have to reach the grid: reports, and records that are known to be in the meter only. */
   get pending(): number {
     return this.uplink.pending + this.link.missingRecords;

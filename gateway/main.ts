@@ -49,9 +49,10 @@ async function followConductor(gateway: Gateway, clock: DrivenClock): Promise<vo
     const channel = gateway.channel instanceof ConductorChannel ? gateway.channel : null;
     if (serial?.length) channel?.deliver(serial);
     gateway.tick();
-    if (deliver) await Promise.all([gateway.uplink.idle(), gateway.billing?.idle(), gateway.attestation?.idle()]);
+    if (deliver) await gateway.idle();
     // A later step has taken this one's place.
-    if (step === steps) say({ type: 'settled', atMs: toMs, pending: gateway.pending, serial: channel?.take() });
+    const { pending, busy } = gateway;
+    if (step === steps) say({ type: 'settled', atMs: toMs, pending, busy, serial: channel?.take() });
   };
   const answer = async ({ id, question, argument }: AskMessage): Promise<void> => {
     // an error is an answer, too: a form that was filled in wrong

@@ -128,6 +128,8 @@ export class Updater {
   #notBeforeMs = 0;
   #idle: Promise<void> = Promise.resolve();
   #closed = false;
+  /** What the meter was asked, until it was looked at. */
+  #question: { nonce: Uint8Array; answer: Measurement | Error | null } | null = null;
   /** How often what was fetched was not what the manifest names. */
   #fetches = 0;
 
@@ -165,6 +167,11 @@ export class Updater {
         this.#working = false;
       });
   }
+  /** It gets on by every word of the meter: not while it waits for time, for other people or for the machine. */
+  get busy(): boolean {
+    const { phase } = this.#state;
+    return phase !== 'idle' && phase !== 'failed' && this.#trouble === null && !this.#closed;
+  }
   /** When what is under way has ended or waits for time or the meter. */
   idle(): Promise<void> {
     return this.#idle;
@@ -186,7 +193,7 @@ export class Updater {
     else if (phase === 'fetching') await this.#fetch();
     else if (phase === 'measuring') await this.#measure();
     else if (phase === 'flashing') this.#flash();
-    else if (phase === 'proving') await this.#prove();
+    else if (phase === 'proving') this.#prove();
     else if (phase === 'switching') this.#switch();
     else await this.#commit();
     this.#trouble = null;
@@ -254,21 +261,24 @@ export class Updater {
   }
 
   /** The meter runs what it was given, and has confirmed it. */
-  async #prove(): Promise<void> {
+  #prove(): void {
     const { meter } = this.#options;
     const { version, firmware } = this.#manifest!;
-    const image = this.#firmware();
     const confirmed = meter.sender;
     if (confirmed === null) {
-      const nonce = randomBytes(MEASURE_NONCE_BYTES);
-      const measurement = await meter.measure(nonce);
-      if (measurement.version !== version) {
+      this.#question ??= this.#askMeter();
+      const { nonce, answer } = this.#question;
+      if (answer === null) return;
+      this.#question = null;
+      if (answer instanceof Error) throw answer;
+      if (answer.version !== version) {
         // not started yet, or given up already: the meter says which when it is offered the image once more
         this.#go('flashing');
         this.#notBeforeMs = this.#options.clock.nowMs() + RETRY_MS / 4;
         return;
       }
-      checkMeasurement(measurement, nonce, image);
+      const image = this.#firmware();
+      checkMeasurement(answer, nonce, image);
       meter.install({ version, digest: firmware.digest, bytes: image });
       return;
     }
@@ -276,6 +286,17 @@ export class Updater {
     meter.stop();
     if (confirmed.state === 'failed') throw new UpdateFailed(confirmed.reason);
     if (confirmed.state === 'running') this.#go('switching');
+  }
+
+  /** Nobody waits for the answer: it is there at one of the next ticks. */
+  #askMeter(): { nonce: Uint8Array; answer: Measurement | Error | null } {
+    const nonce = randomBytes(MEASURE_NONCE_BYTES);
+    const question: { nonce: Uint8Array; answer: Measurement | Error | null } = { nonce, answer: null };
+    const heard = (answer: Measurement | Error): void => {
+      question.answer = answer;
+    };
+    this.#options.meter.measure(nonce).then(heard, heard);
+    return question;
   }
 
   #switch(): void {

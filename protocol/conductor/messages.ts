@@ -48,6 +48,8 @@ export interface SettledMessage {
   atMs: number;
   /** How many things still wait to be delivered. */
   pending: number;
+  /** Gateway only: it is in the middle of a long talk with its meter, and gets on by a word a step: short steps are wanted. */
+  busy?: boolean;
   /** Gateway only: what it wrote to the meter. */
   serial?: Uint8Array;
 }
