@@ -7,6 +7,8 @@ export const LABELS = {
   readingKey: 'quietmeter/v1/reading-key',
   /** Short-lived reading key over a submission to the collector. */
   submission: 'quietmeter/v1/submission',
+  /** Names the provider that a reading is sealed to (protocol/readings/provider.ts). */
+  readingProvider: 'quietmeter/v1/reading-provider',
   /** HPKE `info` of a quarter-hour reading, gateway to provider. */
   sealedReading: 'quietmeter/v1/sealed-reading',
   /** Derives a month's MAC key from the one that collector and provider share. */
@@ -65,6 +67,13 @@ export const LABELS = {
   gridFeeInvoice: 'quietmeter/v1/grid-fee-invoice',
   /** Grid operator over which provider a household has from which slot on (protocol/grid-fees/provider-change.ts). */
   providerChange: 'quietmeter/v1/provider-change',
+  /** Grid's offline key over what every gateway's bundle holds (protocol/door/plan.ts). */
+  doorPlan: 'quietmeter/v1/door-plan',
+  /** HPKE `info` of a cell, gateway to a party through the relay, and what is exported from it (protocol/door/cell.ts). */
+  doorCell: 'quietmeter/v1/door-cell',
+  doorAnswer: 'quietmeter/v1/door-answer',
+  /** Party's key over a list of answers (protocol/door/answer-list.ts). */
+  doorList: 'quietmeter/v1/door-list',
 } as const;
 
 export type Label = (typeof LABELS)[keyof typeof LABELS];

@@ -1,10 +1,14 @@
+import { Aes128Gcm, CipherSuite, DhkemX25519HkdfSha256, HkdfSha256 } from '@hpke/core';
 import test from 'ava';
 import fc from 'fast-check';
 import {
   generateHpkeKeyPair,
   HPKE_OVERHEAD_BYTES,
   HpkeError,
+  hpkeOpener,
+  openExporting,
   openSealed,
+  sealExporting,
   sealTo,
 } from '../../../protocol/crypto/hpke.ts';
 import { LABELS } from '../../../protocol/crypto/labels.ts';
@@ -27,6 +31,55 @@ test('RFC 9180 A.1.1: sealing and opening give the published values', async (t) 
   const { info, ikmE, pkRm, skRm, enc, pt, aad, ct } = RFC9180_A1;
   t.deepEqual(Buffer.from(await sealTo(pkRm, info, aad, pt, ikmE)), Buffer.concat([enc, ct]));
   t.deepEqual(Buffer.from(await openSealed(skRm, info, aad, Buffer.concat([enc, ct]))), pt);
+});
+
+/** Of the same appendix: exported from the same context. */
+const RFC9180_EXPORTED: [string, string][] = [
+  ['', '3853fe2b4035195a573ffc53856e77058e15d9ea064de3e59f4961d0095250ee'],
+  ['00', '2e8f0b54673c7029649d4eb9d5e33bf1872cf76d623ff164ac185da9e88c21a5'],
+  ['54657374436f6e74657874', 'e9e43065102c3836401bed8c3c3c75ae46be1639869391d62c61f1ec7af54931'],
+];
+
+test('RFC 9180 A.1.1: both sides export the published values', (t) => {
+  const { info, ikmE, pkRm, skRm, pt, aad } = RFC9180_A1;
+  for (const [context, value] of RFC9180_EXPORTED) {
+    const exporting = { context: hex(context), bytes: 32 };
+    const { sealed, exported } = sealExporting(pkRm, info, aad, pt, exporting, ikmE);
+    t.is(Buffer.from(exported).toString('hex'), value);
+    t.is(Buffer.from(openExporting(hpkeOpener(skRm), info, aad, sealed, exporting).exported).toString('hex'), value);
+  }
+});
+
+test('another implementation (@hpke/core) opens what we seal, seals what we open, and exports the same', async (t) => {
+  const suite = new CipherSuite({ kem: new DhkemX25519HkdfSha256(), kdf: new HkdfSha256(), aead: new Aes128Gcm() });
+  const { publicKey, privateKey } = await generateHpkeKeyPair();
+  const opener = hpkeOpener(privateKey);
+  t.deepEqual(opener.publicKey, publicKey);
+  const recipientPublicKey = await suite.kem.deserializePublicKey(publicKey);
+  const recipientKey = await suite.kem.deserializePrivateKey(privateKey);
+  const bytes = fc.uint8Array({ maxLength: 100 });
+  await fc.assert(
+    fc.asyncProperty(
+      bytes,
+      bytes,
+      bytes,
+      bytes,
+      fc.integer({ min: 1, max: 200 }),
+      async (info, aad, plaintext, context, length) => {
+        const exporting = { context, bytes: length };
+        const ours = sealExporting(publicKey, info, aad, plaintext, exporting);
+        const recipient = await suite.createRecipientContext({ recipientKey, info, enc: ours.sealed.subarray(0, 32) });
+        t.deepEqual(new Uint8Array(await recipient.open(ours.sealed.subarray(32), aad)), plaintext);
+        t.deepEqual(new Uint8Array(await recipient.export(context, length)), new Uint8Array(ours.exported));
+        const sender = await suite.createSenderContext({ recipientPublicKey, info });
+        const theirs = Buffer.concat([Buffer.from(sender.enc), Buffer.from(await sender.seal(plaintext, aad))]);
+        const opened = openExporting(opener, info, aad, theirs, exporting);
+        t.deepEqual(opened.plaintext, plaintext);
+        t.deepEqual(new Uint8Array(opened.exported), new Uint8Array(await sender.export(context, length)));
+      },
+    ),
+    { numRuns: 40 },
+  );
 });
 
 test('what is sealed opens, is longer by the overhead, and never looks the same', async (t) => {
