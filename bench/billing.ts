@@ -4,10 +4,8 @@
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { authorizationsText } from '../gateway/billing/release-file.ts';
-import { authorizedBytes, NV_INDEX, type PcrValue } from '../protocol/attestation/policy.ts';
 import { signTariff } from '../protocol/billing/prices.ts';
-import { generateSigningKey, signP256 } from '../protocol/crypto/p256.ts';
+import { generateSigningKey } from '../protocol/crypto/p256.ts';
 import type { GridCa } from './grid-ca.ts';
 
 const HOST = '127.0.0.1';
@@ -70,22 +68,4 @@ export async function prepareBilling(options: BillingPreparation): Promise<Prepa
     gateway: { tariff: tariff.name, offlineKey, provider: { url: `https://${HOST}:${port}`, caFile: ca.caFile } },
     planFile,
   };
-}
-
-/** The trusted third party's policy key, in the bench's hands: releases the states in which gateways' logs may be opened. */
-export class ReleaseKey {
-  readonly #key = generateSigningKey();
-
-  /** `sealing` of a gateway's `billing`. @param states PCR values, as measured boot leads to them */
-  sealing(
-    authorizationsFile: string,
-    states: readonly { pcrs: readonly PcrValue[]; counterMost: number }[],
-  ): { policyKey: string; authorizationsFile: string } {
-    const authorizations = states.map(({ pcrs, counterMost }) => {
-      const state = { pcrs, counterIndex: NV_INDEX.version, counterMost };
-      return { ...state, signature: signP256(this.#key.privateKey, authorizedBytes(state)) };
-    });
-    writeFileSync(authorizationsFile, authorizationsText(authorizations), { mode: 0o600 });
-    return { policyKey: Buffer.from(this.#key.publicKey).toString('hex'), authorizationsFile };
-  }
 }

@@ -8,13 +8,14 @@ import { join, resolve } from 'node:path';
 import { Tpm } from '../gateway/tpm/tpm.ts';
 import { NV_INDEX } from '../protocol/attestation/policy.ts';
 import { rawReleaseKey } from '../protocol/updates/manifest.ts';
-import { prepareBilling, ReleaseKey } from './billing.ts';
+import { prepareBilling } from './billing.ts';
 import type { Grid } from './conductor.ts';
 import { prepareConsole } from './console.ts';
 import { GridCa } from './grid-ca.ts';
 import { freePorts, prepareGridSide } from './grid-side.ts';
 import { type Letter, prepareIdentitySide } from './identity-side.ts';
 import { Party } from './party.ts';
+import { BenchReleases, DELIVERED } from './releases.ts';
 import { prepareVerifier } from './verifier-side.ts';
 
 const HOST = '127.0.0.1';
@@ -63,12 +64,13 @@ export async function prepareOperators(options: OperatorsOptions): Promise<Opera
   const ca = await GridCa.open(options.caDir);
   const folder = (name: string): string => join(runDir, name);
   const identity = await prepareIdentitySide({ directory: folder('identity'), ca, tpmCaDir: options.tpmCaDir });
+  const releases = new BenchReleases(folder('releases'), image);
   const verifier = await prepareVerifier({
     directory: runDir,
     ca,
     endorsementRootsDir: identity.endorsementRootsDir,
     authorityFile: identity.authorityFile,
-    image,
+    releases,
     intervalMs: EVIDENCE_EVERY_MS,
     gridOperatorUrl: identity.urls.gridOperator,
   });
@@ -127,7 +129,6 @@ export async function prepareOperators(options: OperatorsOptions): Promise<Opera
           ).config,
         );
   const services = [thirdParty, gridOperator, verifying];
-  const policy = new ReleaseKey();
 
   return {
     grid: { broker, collector, provider, services },
@@ -154,12 +155,11 @@ export async function prepareOperators(options: OperatorsOptions): Promise<Opera
     },
     async install(id, address, tcti) {
       const tpm = await Tpm.open(tcti);
-      let counterMost: number;
       try {
         const { certificate } = await tpm.endorsement();
         await identity.provision(certificate, { address, area });
         await tpm.defineCounter(NV_INDEX.version);
-        counterMost = await tpm.raiseCounter(NV_INDEX.version, 1);
+        await tpm.raiseCounter(NV_INDEX.version, DELIVERED);
       } finally {
         await tpm.close();
       }
@@ -173,7 +173,7 @@ export async function prepareOperators(options: OperatorsOptions): Promise<Opera
           attestation: verifier.gatewayAttestation,
           billing: {
             ...billing.gateway,
-            sealing: policy.sealing(folder(`authorizations-${id}.json`), [{ pcrs: verifier.pcrs, counterMost }]),
+            sealing: releases.sealing(folder(`authorizations-${id}.json`)),
           },
           control: {
             controlKey: Buffer.from(rawReleaseKey(control.publicKey)).toString('hex'),

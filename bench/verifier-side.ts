@@ -2,17 +2,13 @@
  * Everything that the verifier needs on this machine: certificates, keys and a configuration file, as bench/identity-side.ts does
  * for the trusted third party and the grid operator. The process is the caller's.
  */
-import { createHash, createPublicKey, generateKeyPairSync, randomBytes } from 'node:crypto';
+import { createPublicKey, generateKeyPairSync, randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { measureSoftware, PROJECT_ROOT } from '../gateway/attestation/software.ts';
 import { readSigningKey } from '../operator/shared/private-key.ts';
-import { PCR_GATEWAY, PCR_METER } from '../protocol/attestation/evidence.ts';
-import { replay } from '../protocol/attestation/software.ts';
-import { archiveDigest, encodeArchive } from '../protocol/updates/archive.ts';
-import { rawReleaseKey, signManifest } from '../protocol/updates/manifest.ts';
 import type { GridCa } from './grid-ca.ts';
 import { freePorts } from './grid-side.ts';
+import type { BenchReleases } from './releases.ts';
 
 const HOST = '127.0.0.1';
 
@@ -26,10 +22,8 @@ export interface VerifierSideOptions {
   authorityFile: string;
   /** The trusted third party's keys that sign lists of revoked certificates, hexadecimal, and its list. */
   revokedCertificates?: { issuers: string[]; listFile: string };
-  /** The meter's image as it is stored: release 1 is made of it and of this folder's gateway, and retired by nothing … */
-  image?: Uint8Array;
-  /** … or releases are made elsewhere: Ed25519, 32 B, hexadecimal, and the folder that scripts/release writes. */
-  releases?: { releaseKey: string; releasesDir: string };
+  /** What may run. */
+  releases: BenchReleases;
   /** How often gateways push evidence, protocol time. */
   intervalMs?: number;
   /** The grid operator's service. */
@@ -52,11 +46,9 @@ export interface VerifierSide {
     caFile: string;
     resultKey: string;
     passMasterKey: string;
-    /** Where `image` was given: what the meter was delivered with. */
-    meterImageFile?: string;
+    /** What the meter was delivered with. */
+    meterImageFile: string;
   };
-  /** What the PCRs of a gateway with release 1 hold; empty where releases are made elsewhere. */
-  pcrs: { pcr: number; value: Uint8Array }[];
   /** Of `trust` in the collector's configuration. The list is there when the verifier has taken its first step. */
   collectorTrust: { passMasterKey: string; passKeysFile: string };
 }
@@ -70,10 +62,7 @@ export async function prepareVerifier(options: VerifierSideOptions): Promise<Ver
   const url = `https://${HOST}:${port}`;
   const passKeysFile = join(own, 'pass-keys.list');
   const config = join(directory, 'verifier.json');
-  const { webHook, image } = options;
-  const made = image && makeRelease(join(directory, 'releases'), image);
-  const releases = options.releases ?? made;
-  if (!releases) throw new Error('verifier: either an image or releases must be given');
+  const { webHook, releases } = options;
   const hookKeyFile = join(own, 'web-hook.key');
   if (webHook) writeSecret(hookKeyFile, webHook.key);
   const content = {
@@ -90,7 +79,7 @@ export async function prepareVerifier(options: VerifierSideOptions): Promise<Ver
     authorityFile: options.authorityFile,
     revokedCertificates: options.revokedCertificates,
     releaseKey: releases.releaseKey,
-    releasesDir: releases.releasesDir,
+    releasesDir: releases.folder,
     intervalMs: options.intervalMs,
     gridOperator: { url: options.gridOperatorUrl, caFile: ca.caFile, ...(await ca.client('verifier')) },
     resultKeyFile: keys.resultKeyFile,
@@ -110,52 +99,10 @@ export async function prepareVerifier(options: VerifierSideOptions): Promise<Ver
       caFile: ca.caFile,
       resultKey: keys.resultKey,
       passMasterKey: keys.passMasterKey,
-      ...(made && { meterImageFile: made.imageFile }),
+      meterImageFile: releases.imageFile(),
     },
-    pcrs: made?.pcrs ?? [],
     collectorTrust: { passMasterKey: keys.passMasterKey, passKeysFile },
   };
-}
-
-interface MadeRelease {
-  releaseKey: string;
-  releasesDir: string;
-  imageFile: string;
-  pcrs: { pcr: number; value: Uint8Array }[];
-}
-
-/** Release 1: what runs on this machine now. Its key is not kept: there is no second one. */
-function makeRelease(releasesDir: string, image: Uint8Array): MadeRelease {
-  const { privateKey, publicKey } = generateKeyPairSync('ed25519');
-  const files = measureSoftware().map(({ path }) => ({ path, bytes: readFileSync(join(PROJECT_ROOT, path)) }));
-  const archive = encodeArchive(files);
-  const gateway = archiveDigest(files);
-  const firmware = createHash('sha256').update(image).digest();
-  const pcrs = [
-    { pcr: PCR_GATEWAY, value: replay([gateway]) },
-    { pcr: PCR_METER, value: replay([firmware]) },
-  ];
-  const manifest = signManifest(
-    {
-      version: 1,
-      firmware: { digest: firmware, length: image.length },
-      gateway: { digest: gateway, length: archive.length },
-      notBeforeMs: 0, // protocol time of a bench may be any
-      retiresMs: 0,
-      stages: [],
-      accepted: { gateway: [pcrs[0].value], meter: [pcrs[1].value] },
-      authorizations: [],
-      notes: 'what runs on this bench',
-    },
-    privateKey,
-  );
-  const folder = join(releasesDir, '1');
-  mkdirSync(folder, { recursive: true });
-  const imageFile = join(folder, 'firmware.js');
-  writeFileSync(imageFile, image);
-  writeFileSync(join(folder, 'gateway.bin'), archive);
-  writeFileSync(join(folder, 'manifest.bin'), manifest);
-  return { releaseKey: Buffer.from(rawReleaseKey(publicKey)).toString('hex'), releasesDir, imageFile, pcrs };
 }
 
 interface VerifierKeys {

@@ -1,11 +1,13 @@
 // The gateway as a process with billing: key and anchor in swtpm, prices by broadcast, the bill on the page's view.
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
-import { ReleaseKey } from '../../../bench/billing.ts';
+import { authorizationsText } from '../../../gateway/billing/release-file.ts';
 import { Tpm } from '../../../gateway/tpm/tpm.ts';
 import type { BillView } from '../../../gateway/web/household-view.ts';
-import { NV_INDEX } from '../../../protocol/attestation/policy.ts';
+import { authorizedBytes, NV_INDEX } from '../../../protocol/attestation/policy.ts';
 import { pricesTopic } from '../../../protocol/billing/topics.ts';
+import { generateSigningKey, signP256 } from '../../../protocol/crypto/p256.ts';
 import { monthOf } from '../../../protocol/time/months.ts';
 import { SLOT_MS } from '../../../protocol/time/slots.ts';
 import { House, T0 } from '../support/house.ts';
@@ -24,7 +26,12 @@ test('a gateway with billing: every record in the log, prices heard, the bill gr
   const pcrs = [...(await tpm.readPcrs([8, 9]))].map(([pcr, value]) => ({ pcr, value }));
   const counterMost = await tpm.raiseCounter(NV_INDEX.version, 1);
   await tpm.close();
-  const sealing = new ReleaseKey().sealing(join(house.directory, 'authorizations.json'), [{ pcrs, counterMost }]);
+  const policy = generateSigningKey();
+  const state = { pcrs, counterIndex: NV_INDEX.version, counterMost };
+  const authorizationsFile = join(house.directory, 'authorizations.json');
+  const signature = signP256(policy.privateKey, authorizedBytes(state));
+  writeFileSync(authorizationsFile, authorizationsText([{ ...state, signature }]));
+  const sealing = { policyKey: Buffer.from(policy.publicKey).toString('hex'), authorizationsFile };
   Object.assign(house.gateway.config, { billing: { ...provider.prepared.gateway, sealing } });
   const report = async () => (await house.gateway.ask('billing')) as BillingReport;
   const bill = async () => (await house.gateway.ask('bill', monthOf(T0))) as BillView;

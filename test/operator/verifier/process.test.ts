@@ -8,6 +8,7 @@ import test, { type ExecutionContext } from 'ava';
 import * as v from 'valibot';
 import { GridCa } from '../../../bench/grid-ca.ts';
 import { Party } from '../../../bench/party.ts';
+import { BenchReleases } from '../../../bench/releases.ts';
 import { prepareVerifier, type VerifierSide } from '../../../bench/verifier-side.ts';
 import { type Attestation, openAttestation } from '../../../gateway/attestation/open.ts';
 import { callService } from '../../../gateway/services/client.ts';
@@ -45,7 +46,7 @@ async function build(t: ExecutionContext): Promise<House> {
     endorsementRootsDir: side.side.endorsementRootsDir,
     authorityFile: side.side.authorityFile,
     gridOperatorUrl: side.side.urls.gridOperator,
-    image: IMAGE,
+    releases: new BenchReleases(join(side.directory, 'releases'), IMAGE),
   });
   const gateway = await gatewayOf(t, side);
   const [letter] = await side.side.sendLetters(['C-1001']);
