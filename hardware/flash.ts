@@ -1,6 +1,6 @@
 /**
  * The parts of the flash chip that the meter owns, as data: the journal's, and where the board has room for them two areas for
- * programs that come over the line. (Espruino dialect: the firmware imports this file.)
+ * programs that come over the line, and one for what is worth money. (Espruino dialect: the firmware imports this file.)
  */
 export interface FlashRegion {
   /** First byte, as Espruino's Flash module counts. */
@@ -26,23 +26,31 @@ export interface FlashLayout {
   journal: FlashRegion;
   /** None, or two areas for programs, in the part of the chip that the interpreter can run from. */
   images: FlashRegion[];
+  /** The vault's (firmware/wallet/vault.ts); null: this board keeps no credentials, coins or tokens. */
+  wallet: FlashRegion | null;
 }
 
 /** Storage's first byte, and its size in the stock build: 224 pages, to the end of the chip. */
 export const STORAGE_ADDRESS = 0x320000;
 const STOCK_STORAGE_BYTES = 0xe0000;
-/** What is left of it on a board that takes updates: 176 pages. */
-const UPDATE_STORAGE_BYTES = 0xb0000;
+/** What is left of it on a board that takes updates and has a wallet: 128 pages. */
+const UPDATE_STORAGE_BYTES = 0x80000;
 
-/** The stock build of Espruino 2v29 for the ESP32. Its program is replaced over the console only. */
-export const STOCK_LAYOUT: FlashLayout = { storageBytes: STOCK_STORAGE_BYTES, journal: JOURNAL_REGION, images: [] };
+/** The stock build of Espruino 2v29 for the ESP32. Its program is replaced over the console only, and it has no wallet. */
+export const STOCK_LAYOUT: FlashLayout = {
+  storageBytes: STOCK_STORAGE_BYTES,
+  journal: JOURNAL_REGION,
+  images: [],
+  wallet: null,
+};
 
 /**
- * A build whose `boards/ESP32.py` says `'pages': 176` instead of 224 under `saved_code`, with the partition table as it is. Storage
- * then ends at 0x3d0000; the partition `storage` still reaches to 0x400000, and the interpreter maps all of that partition into
- * its address space: what lies in the last 48 pages belongs to nobody and can be run in place. (What lies outside of the
+ * A build whose `boards/ESP32.py` says `'pages': 128` instead of 224 under `saved_code`, with the partition table as it is. Storage
+ * then ends at 0x3a0000; the partition `storage` still reaches to 0x400000, and the interpreter maps all of that partition into
+ * its address space: what lies in the last 96 pages belongs to nobody, and can be run in place. (What lies outside of the
  * partition, as the journal does, cannot: the port computes every mapped address from the partition's beginning.)
- * Each area: one page that says what is in it, then up to 23 pages, 94,208 B. One program has at most IMAGE_MOST_BYTES.
+ * 48 of them are the wallet's, 48 the programs'. Each area of these: one page that says what is in it, then up to 23 pages,
+ * 94,208 B. One program has at most IMAGE_MOST_BYTES.
  */
 export const UPDATE_LAYOUT: FlashLayout = {
   storageBytes: UPDATE_STORAGE_BYTES,
@@ -51,6 +59,7 @@ export const UPDATE_LAYOUT: FlashLayout = {
     { address: 0x3d0000, pageBytes: 4096, pageCount: 24, wordBytes: 4 },
     { address: 0x3e8000, pageBytes: 4096, pageCount: 24, wordBytes: 4 },
   ],
+  wallet: { address: 0x3a0000, pageBytes: 4096, pageCount: 48, wordBytes: 4 },
 };
 
 /** The layout of a build by the size of its Storage. */

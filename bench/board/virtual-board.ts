@@ -35,9 +35,12 @@ export interface BoardOptions {
   driftPpm?: number;
 }
 
-/** The regions of a layout, in the order in which `flash` holds them: journal, then areas for programs. */
-export const regionsOf = ({ journal, images }: FlashLayout): { address: number; length: number }[] =>
-  [journal, ...images].map(({ address, pageBytes, pageCount }) => ({ address, length: pageBytes * pageCount }));
+/** The regions of a layout, in the order in which `flash` holds them: journal, areas for programs, wallet. */
+export const regionsOf = ({ journal, images, wallet }: FlashLayout): { address: number; length: number }[] =>
+  [journal, ...images, ...(wallet ? [wallet] : [])].map(({ address, pageBytes, pageCount }) => ({
+    address,
+    length: pageBytes * pageCount,
+  }));
 /** From reset to the first line of the boot code. */
 const BOOT_MS = 300;
 const setBytes = Uint8Array.prototype.set;
