@@ -63,7 +63,7 @@ const port = openGatewayPort((piece) => {
   schedule();
 });
 const identity = { meterId: meterId(), firmware: FIRMWARE_DIGEST };
-meter.link = new MeterLink(port, espruinoNatives, journal, identity, meter);
+meter.link = new MeterLink(port, espruinoNatives, journal, identity, meter, print);
 
 const booted = global.bootedImage;
 if (booted) {

@@ -112,6 +112,8 @@ export class Meter {
       this.quarterHour = quarterHour;
       this.journal.appendRecord(uptimeMs, this.clock.known ? quarterHour - 1 : 0, this.flags);
       this.flags = 0;
+      const record = this.journal.record(this.journal.newestRecord());
+      if (record) this.link!.sessions.record(record);
     }
     const images = this.link!.images;
     if (blockHasEnded && images && images.restartIsDue() && this.restart) {
@@ -121,7 +123,7 @@ export class Meter {
     this.measure();
     this.link!.tick(this.live(uptimeMs), uptimeMs);
     if (this.relay.tick(uptimeMs)) this.link!.send(this.relayState());
-    this.link!.afterWindow(uptimeMs, !this.journal.tidy());
+    this.link!.afterWindow(this.clock.known ? this.clock.unixMs(uptimeMs) : 0, uptimeMs, !this.journal.tidy());
   }
 
   /** TIME from the gateway. */

@@ -198,7 +198,16 @@ export class Gateway {
 
   /** When everything that can be done now is done: delivered and acknowledged, asked and answered. */
   async idle(): Promise<void> {
-    const parts = [this.uplink, this.billing, this.attestation, this.control?.control, this.yearly, this.updates];
+    const { sessions } = this.link;
+    const parts = [
+      sessions,
+      this.uplink,
+      this.billing,
+      this.attestation,
+      this.control?.control,
+      this.yearly,
+      this.updates,
+    ];
     await Promise.all(parts.map((part) => part?.idle()));
   }
 

@@ -29,10 +29,12 @@ import {
   LINK_REFUSED,
   LINK_RELAY,
   LINK_STATUS,
+  LINK_TELL,
   LINK_TIME,
   REFUSED_NO_CLOCK,
   REFUSED_NOT_KEPT,
 } from '../../protocol/wire/link-messages.ts';
+import { SessionHub } from '../session/hub.ts';
 import type { ImageReceiver } from '../update/image-receiver.ts';
 import type { Journal } from '../wallet/journal.ts';
 import { FIRST_RETRY_MS, LAST_RETRY_MS, RecordSender } from './record-sender.ts';
@@ -64,6 +66,8 @@ export class MeterLink {
   handlers: CommandHandlers;
   /** Takes new programs and says which one runs; null where no boot loader started this one. */
   images: ImageReceiver | null = null;
+  /** The other protocols' way over this line. */
+  sessions: SessionHub;
   reader: FrameReader;
   sender: RecordSender;
   /** Whether the gateway has answered a HELLO with the time. */
@@ -73,18 +77,21 @@ export class MeterLink {
   /** Records up to this one were found damaged. */
   damaged = 0;
 
+  /** @param complain hears what went wrong in a session */
   constructor(
     port: LinkPort,
     natives: FrameNatives,
     journal: Journal,
     identity: MeterIdentity,
     handlers: CommandHandlers,
+    complain: (what: string) => void,
   ) {
     this.port = port;
     this.natives = natives;
     this.journal = journal;
     this.identity = identity;
     this.handlers = handlers;
+    this.sessions = new SessionHub((part) => this.send(part), complain);
     this.reader = new FrameReader(natives);
     this.sender = new RecordSender(journal.newestRecord());
   }
@@ -105,8 +112,12 @@ export class MeterLink {
     this.sendRecords(uptimeMs);
   }
 
-  /** Once a second, after the window: what takes its time, and may erase a page of flash. */
-  afterWindow(uptimeMs: number, mayErase: boolean): void {
+  /**
+   * Once a second, after the window: what takes its time, and may erase a page of flash.
+   * @param unixMs 0: the time is not known
+   */
+  afterWindow(unixMs: number, uptimeMs: number, mayErase: boolean): void {
+    this.sessions.tick(unixMs, uptimeMs);
     if (!this.images) return;
     for (const message of this.images.tick(uptimeMs, this.greeted, mayErase)) this.send(message);
   }
@@ -142,6 +153,8 @@ export class MeterLink {
     } else if (command.type === LINK_RELAY) {
       const state = this.handlers.setRelay(command.state > 0, command.untilMs, uptimeMs);
       this.send(state || { type: LINK_REFUSED, command: LINK_RELAY, reason: REFUSED_NO_CLOCK });
+    } else if (command.type === LINK_TELL) {
+      this.sessions.receive(command, uptimeMs);
     } else {
       this.obeyImageCommand(command);
     }

@@ -26,6 +26,7 @@ import {
   LINK_RECORD,
   LINK_REFUSED,
   LINK_RELAY_STATE,
+  LINK_SAY,
   LINK_STATUS,
   LINK_TIME,
   type Live,
@@ -159,7 +160,7 @@ export class MeterIntake {
     else if (message.type === LINK_RECORD) this.#receiveRecord(message, nowMs);
     else if (message.type === LINK_CLAMP) this.#portion.clamps.push(message);
     else if (message.type === LINK_RELAY_STATE) this.relay = message;
-    else if (message.type === LINK_IMAGE_STATE || message.type === LINK_MEASUREMENT)
+    else if (message.type === LINK_IMAGE_STATE || message.type === LINK_MEASUREMENT || message.type === LINK_SAY)
       return; // link.ts hands them on
     else if (message.type === LINK_REFUSED) {
       // What is no longer in the meter's flash: HELLO says from where on it still has records.

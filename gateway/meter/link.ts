@@ -35,6 +35,7 @@ import type { GatewayStore, NewReport, TimedLive } from '../store.ts';
 import type { BootTimes } from './boot-times.ts';
 import type { MeterChannel } from './channel.ts';
 import { ALARMS, type Intake, MeterIntake } from './intake.ts';
+import { MeterSessions } from './sessions.ts';
 import { isLater, type MeasuredSlot, measureSlots, type Progress, type RegisterPoint } from './slots.ts';
 
 /** The meter speaks every second; after this silence it is shown as gone. */
@@ -65,6 +66,8 @@ export interface LinkCounters {
 
 export class MeterLink {
   readonly #options: MeterLinkOptions;
+  /** The other protocols' way over this line. */
+  readonly sessions: MeterSessions;
   readonly #reader = new FrameReader(nodeNatives);
   readonly #intake: MeterIntake;
   #progress: Progress;
@@ -78,6 +81,7 @@ export class MeterLink {
   constructor(options: MeterLinkOptions) {
     const { store } = options;
     this.#options = options;
+    this.sessions = new MeterSessions({ send: (part) => this.#send(part), log: options.log });
     this.#progress = store.progress();
     this.#waiting = store.recordsAfter(this.#progress.record);
     this.#edges = store.edges();
@@ -170,13 +174,17 @@ export class MeterLink {
     const nowMs = this.#options.clock.nowMs();
     const text = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength).toString('latin1');
     const bodies = this.#reader.push(text);
+    const believed: MeterMessage[] = [];
     for (const body of bodies) {
       const message = this.#decode(body);
       if (message === null) continue;
       this.#intake.receive(message, nowMs);
-      if (this.connected && isOfImages(message)) this.#options.onImages?.(message);
+      if (!this.connected) continue;
+      believed.push(message);
+      if (isOfImages(message)) this.#options.onImages?.(message);
     }
     if (bodies.length > 0) this.#settle();
+    this.sessions.receive(believed);
   }
 
   #decode(body: Uint8Array): MeterMessage | null {

@@ -17,7 +17,9 @@ import type {
   Refused,
   RelayCommand,
   RelayState,
+  Say,
   Status,
+  Tell,
   TimeCommand,
 } from './link-messages.ts';
 import {
@@ -38,10 +40,13 @@ import {
   LINK_REFUSED,
   LINK_RELAY,
   LINK_RELAY_STATE,
+  LINK_SAY,
   LINK_STATUS,
+  LINK_TELL,
   LINK_TIME,
   REFUSED_MALFORMED,
   REFUSED_UNKNOWN,
+  SESSION_MOST_PARTS,
 } from './link-messages.ts';
 
 /**
@@ -57,6 +62,7 @@ import {
  *   IMAGE_STATE 06  state u8 · version u32 · offset u32 · room u32 · running u32                                          18 B
  *   MEASUREMENT 07  version u32 · length u32 · digest b32                                                                 41 B
  *   RELAY_STATE 08  state u8 · untilMs u53                                                                                10 B
+ *   SAY         09  session u8 · message u8 · part u8 · parts u8 · bytes                                        6 … 261 B
  *   TIME        81  unixMs u53                                                                                             9 B
  *   ACK         82  number u32                                                                                             5 B
  *   READ        83  from u32                                                                                               5 B
@@ -67,6 +73,7 @@ import {
  *   IMAGE_END   88                                                                                                         1 B
  *   MEASURE     89  nonce b32                                                                                             33 B
  *   RELAY       8a  state u8 · untilMs u53                                                                                10 B
+ *   TELL        8b  session u8 · message u8 · part u8 · parts u8 · bytes                                        6 … 261 B
  *
  *   u53   eight bytes, an integer of at most 2^53 − 1 (what both machines hold exactly)
  *   hex8  eight bytes, sixteen lower-case hex digits in the message
@@ -112,6 +119,8 @@ interface Layout {
   name: string;
   fields: { name: string; kind: Kind }[];
   bytes: number;
+  /** How many more a body may have: REST is its last field. */
+  spare: number;
 }
 
 const TWO_32 = 4294967296;
@@ -209,8 +218,12 @@ const UNIX_MS = within(U53, 946684800000, 4102444799999);
 const layouts: { [type: number]: Layout } = {};
 function layout<Message>(type: number, name: string, fields: Field<Message>[]): void {
   let bytes = 1;
-  for (const field of fields) bytes += field.kind.bytes;
-  layouts[type] = { type: type, name: name, fields: fields as Layout['fields'], bytes: bytes };
+  let spare = 0;
+  for (const field of fields) {
+    bytes += field.kind.bytes;
+    if (field.kind === REST) spare = REST.max - REST.bytes;
+  }
+  layouts[type] = { type: type, name: name, fields: fields as Layout['fields'], bytes: bytes, spare: spare };
 }
 
 layout<Hello>(LINK_HELLO, 'HELLO', [
@@ -289,6 +302,22 @@ layout<RelayCommand>(LINK_RELAY, 'RELAY', [
   { name: 'state', kind: within(U8, 0, 1) },
   { name: 'untilMs', kind: U53 },
 ]);
+const PART = within(U8, 0, SESSION_MOST_PARTS - 1);
+const PARTS = within(U8, 1, SESSION_MOST_PARTS);
+layout<Say>(LINK_SAY, 'SAY', [
+  { name: 'session', kind: U8 },
+  { name: 'message', kind: U8 },
+  { name: 'part', kind: PART },
+  { name: 'parts', kind: PARTS },
+  { name: 'bytes', kind: REST },
+]);
+layout<Tell>(LINK_TELL, 'TELL', [
+  { name: 'session', kind: U8 },
+  { name: 'message', kind: U8 },
+  { name: 'part', kind: PART },
+  { name: 'parts', kind: PARTS },
+  { name: 'bytes', kind: REST },
+]);
 
 function checkNumber(value: unknown, kind: Kind, path: string, type: number): void {
   const inRange = typeof value === 'number' && value >= kind.min && value <= kind.max && Math.floor(value) === value;
@@ -341,8 +370,7 @@ export function decodeMessage(body: Uint8Array): MeterMessage | GatewayCommand {
   const type = body.length > 0 ? body[0] : 0;
   const form = layouts[type];
   if (!form) throw linkError('type', type + ' is no message', type, REFUSED_UNKNOWN);
-  const spare = form.type === LINK_IMAGE_DATA ? REST.max - REST.bytes : 0;
-  if (body.length < form.bytes || body.length > form.bytes + spare) {
+  if (body.length < form.bytes || body.length > form.bytes + form.spare) {
     throw linkError(form.name, body.length + ' bytes instead of ' + form.bytes, type, REFUSED_MALFORMED);
   }
   const view = new DataView(body.buffer, body.byteOffset, body.length);

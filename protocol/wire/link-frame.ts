@@ -16,7 +16,7 @@ export interface FrameNatives {
   fromBase64(text: string): Uint8Array;
 }
 
-/** No message is longer, in bytes (IMAGE_DATA has up to 261). */
+/** No message is longer, in bytes (IMAGE_DATA, SAY and TELL have up to 261). */
 export const MAX_BODY_BYTES = 263;
 const CRC_BYTES = 4;
 /** A longer line is no frame, in characters without the newline. */

@@ -11,6 +11,7 @@
  *   IMAGE_STATE  answer to the IMAGE commands, and whenever there is room for more: which byte is wanted next
  *   MEASUREMENT  answer to MEASURE, some seconds later
  *   RELAY_STATE  answer to RELAY, and when the relay has fallen back by itself
+ *   SAY          a part of a message of a session (sessions.ts)
  *
  * gateway → meter
  *   TIME         the gateway's clock; the meter has none of its own after a power cut
@@ -23,6 +24,7 @@
  *   IMAGE_END    that was all: check it, keep it, and start it at the end of the netting block
  *   MEASURE      which program do you run? The nonce makes the answer a new one (protocol/updates/measurement.ts)
  *   RELAY        the switched load may have power or not, until then; said again before RELAY_LEASE_MS are over
+ *   TELL         a part of a message for a session
  *
  * A start:   meter ── HELLO ──► gateway     again after 10 s … 5 min until TIME has come
  *            meter ◄── TIME ─── gateway
@@ -48,6 +50,7 @@ export const LINK_REFUSED = 0x05;
 export const LINK_IMAGE_STATE = 0x06;
 export const LINK_MEASUREMENT = 0x07;
 export const LINK_RELAY_STATE = 0x08;
+export const LINK_SAY = 0x09;
 export const LINK_TIME = 0x81;
 export const LINK_ACK = 0x82;
 export const LINK_READ = 0x83;
@@ -58,6 +61,7 @@ export const LINK_IMAGE_DATA = 0x87;
 export const LINK_IMAGE_END = 0x88;
 export const LINK_MEASURE = 0x89;
 export const LINK_RELAY = 0x8a;
+export const LINK_TELL = 0x8b;
 
 /** Flags of LIVE and RECORD, a bit each. */
 export const FLAG_CLIPPED = 1; // a sample touched the end of the ADC's range
@@ -228,6 +232,28 @@ export interface RelayCommand {
   /** Unix ms, by the gateway's clock; of no meaning for RELAY_ON. */
   untilMs: number;
 }
+/** All parts of a session's message but the last have so many bytes; a message has at most so many parts: 16 kB. */
+export const SESSION_PART_BYTES = 256;
+export const SESSION_MOST_PARTS = 64;
+export interface Say {
+  type: typeof LINK_SAY;
+  /** Which one; numbers in sessions.ts. */
+  session: number;
+  /** Counts the sender's messages, modulo 256. */
+  message: number;
+  /** From 0. */
+  part: number;
+  parts: number;
+  bytes: Uint8Array;
+}
+export interface Tell {
+  type: typeof LINK_TELL;
+  session: number;
+  message: number;
+  part: number;
+  parts: number;
+  bytes: Uint8Array;
+}
 export type ImageCommand = ImageBegin | ImageData | ImageEnd | Measure;
-export type MeterMessage = Hello | Live | MeterRecord | Clamp | Refused | ImageState | Measurement | RelayState;
-export type GatewayCommand = TimeCommand | Ack | ReadRecords | Status | CheckClamp | ImageCommand | RelayCommand;
+export type MeterMessage = Hello | Live | MeterRecord | Clamp | Refused | ImageState | Measurement | RelayState | Say;
+export type GatewayCommand = TimeCommand | Ack | ReadRecords | Status | CheckClamp | ImageCommand | RelayCommand | Tell;

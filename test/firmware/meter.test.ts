@@ -81,7 +81,9 @@ class Rig {
       write: (text: string) => this.said.push(...reader.push(text).map((b) => decodeMessage(b) as MeterMessage)),
     };
     const identity = { meterId: '0000000000000001', firmware: '0000000000000000' };
-    this.meter.link = new MeterLink(port, nodeNatives, this.journal, identity, this.meter);
+    this.meter.link = new MeterLink(port, nodeNatives, this.journal, identity, this.meter, (what) => {
+      throw new Error(what);
+    });
     this.meter.start(0);
   }
 

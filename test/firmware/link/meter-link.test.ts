@@ -1,6 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { MeterLink } from '../../../firmware/link/meter-link.ts';
+import { type CommandHandlers, MeterLink } from '../../../firmware/link/meter-link.ts';
 import { Journal } from '../../../firmware/wallet/journal.ts';
 import { decodeMessage, encodeMessage } from '../../../protocol/wire/link-codec.ts';
 import { encodeFrame, FrameReader } from '../../../protocol/wire/link-frame.ts';
@@ -55,6 +55,7 @@ class Rig {
   readonly journal = new Journal(this.flash, natives);
   readonly link: MeterLink;
   readonly times: number[] = [];
+  readonly complaints: string[] = [];
   readonly #reader = new FrameReader(nodeNatives);
   #said: MeterMessage[] = [];
   uptimeMs = 0;
@@ -70,14 +71,17 @@ class Rig {
       write: (text: string) => this.#said.push(...this.#reader.push(text).map((b) => decodeMessage(b) as MeterMessage)),
     };
     const identity = { meterId: '00000000a1b2c3d4', firmware: '0123456789abcdef' };
-    this.link = new MeterLink(port, nodeNatives, this.journal, identity, {
+    const handlers: CommandHandlers = {
       setTime: (unixMs) => this.times.push(unixMs),
       checkClamp: () => ({ type: LINK_CLAMP, verdict: CLAMP_REVERSED, powerMw: -2_000_000, powerFactorE4: -9990 }),
       setRelay: (on, untilMs) =>
         this.times.length === 0
           ? undefined
           : { type: LINK_RELAY_STATE, state: on ? RELAY_ON : RELAY_OFF, untilMs: on ? 0 : untilMs },
-    });
+    };
+    this.link = new MeterLink(port, nodeNatives, this.journal, identity, handlers, (what) =>
+      this.complaints.push(what),
+    );
     this.link.start(0);
   }
   record() {

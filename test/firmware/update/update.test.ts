@@ -1,7 +1,7 @@
 // A meter with a boot loader on the virtual board: takes a program, runs it, proves it, goes back.
 import test from 'ava';
 import { measurementOfImage } from '../../../protocol/updates/measurement.ts';
-import { IMAGE_COMPLETE, LINK_IMAGE_END, LINK_MEASURE } from '../../../protocol/wire/link-messages.ts';
+import { IMAGE_COMPLETE, LINK_IMAGE_DATA, LINK_IMAGE_END, LINK_MEASURE } from '../../../protocol/wire/link-messages.ts';
 import { buildFirmware, buildLoader } from '../../../scripts/build.mjs';
 import { firmwareProgram, programOf, START_MS, UpdateBench } from './update-bench.ts';
 
@@ -92,7 +92,7 @@ test('what is not what was announced is not started', async (t) => {
   // one wrong byte on the way that no CRC saw
   let once = true;
   bench.onTheLine = (command) => {
-    if (!('bytes' in command) || command.offset !== 5120 || !once) return command;
+    if (command.type !== LINK_IMAGE_DATA || command.offset !== 5120 || !once) return command;
     once = false;
     const bytes = Uint8Array.from(command.bytes);
     bytes[7] ^= 1;
@@ -108,7 +108,7 @@ test('offsets that do not continue, a chunk too long or too short, an end too ea
   const program = await firmwareProgram(2);
   let count = 0;
   bench.onTheLine = (command) => {
-    if (!('bytes' in command)) return command;
+    if (command.type !== LINK_IMAGE_DATA) return command;
     count++;
     const { bytes } = command;
     if (count % 19 === 1) return { ...command, offset: command.offset + 256 };

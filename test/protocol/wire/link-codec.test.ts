@@ -20,11 +20,15 @@ import {
   LINK_REFUSED,
   LINK_RELAY,
   LINK_RELAY_STATE,
+  LINK_SAY,
   LINK_STATUS,
+  LINK_TELL,
   LINK_TIME,
   type MeterMessage,
   REFUSED_MALFORMED,
   REFUSED_UNKNOWN,
+  type Say,
+  type Tell,
 } from '../../../protocol/wire/link-messages.ts';
 
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
@@ -74,6 +78,9 @@ test('known answers: the layout of the comment, byte by byte', (t) => {
     hex(encodeMessage({ type: LINK_IMAGE_DATA, offset: 0x0200, bytes: Uint8Array.of(7, 8, 9) })),
     '87 00020000 070809'.replaceAll(' ', ''),
   );
+  const part = { session: 3, message: 0xfe, part: 1, parts: 2, bytes: Uint8Array.of(7, 8, 9) };
+  t.is(hex(encodeMessage({ type: LINK_SAY, ...part })), '09 03 fe 01 02 070809'.replaceAll(' ', ''));
+  t.is(hex(encodeMessage({ type: LINK_TELL, ...part })), '8b 03 fe 01 02 070809'.replaceAll(' ', ''));
   t.is(
     hex(
       encodeMessage({
@@ -148,6 +155,14 @@ const anyMessage: fc.Arbitrary<MeterMessage | GatewayCommand> = fc.oneof(
   fc.record({ type: is(LINK_IMAGE_BEGIN), version: count, length: count, digest: b32 }),
   fc.record({ type: is(LINK_IMAGE_DATA), offset: u32, bytes: fc.uint8Array({ minLength: 1, maxLength: 256 }) }),
   fc.record({ type: is(LINK_IMAGE_END) }),
+  fc.record({
+    type: fc.constantFrom(LINK_SAY as typeof LINK_SAY, LINK_TELL as typeof LINK_TELL),
+    session: u(255),
+    message: u(255),
+    part: u(63),
+    parts: fc.integer({ min: 1, max: 64 }),
+    bytes: fc.uint8Array({ minLength: 1, maxLength: 256 }),
+  }) as fc.Arbitrary<Say | Tell>,
   fc.record({ type: is(LINK_MEASURE), nonce: b32 }),
 );
 
