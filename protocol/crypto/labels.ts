@@ -59,6 +59,8 @@ export const LABELS = {
   sealingPolicy: 'quietmeter/v1/sealing-policy',
   /** A household's place in a roll-out, from a secret of its own. */
   rollOut: 'quietmeter/v1/roll-out',
+  /** Names a provider's control key in topics (protocol/control/topics.ts). */
+  controlKey: 'quietmeter/v1/control-key',
   /** Provider's control key over a message to the appliances of an area (protocol/control/message.ts). */
   control: 'quietmeter/v1/control',
   /** Household's TPM key over its registers at an instant, for the grid operator (protocol/grid-fees/register-reading.ts). */
@@ -74,6 +76,15 @@ export const LABELS = {
   doorAnswer: 'quietmeter/v1/door-answer',
   /** Party's key over a list of answers (protocol/door/answer-list.ts). */
   doorList: 'quietmeter/v1/door-list',
+  /** What identifies a party's public key, and its master key over all of them (protocol/crypto/keyset.ts). */
+  keyId: 'quietmeter/v1/key-id',
+  keyset: 'quietmeter/v1/keyset',
+  /** Control centre's announcement key over a month's terms, its weights, an epoch's accepted credentials, a deposit (protocol/selling). */
+  sellingTerms: 'quietmeter/v1/selling-terms',
+  sellingWeights: 'quietmeter/v1/selling-weights',
+  acceptanceList: 'quietmeter/v1/acceptance-list',
+  acceptedCredential: 'quietmeter/v1/accepted-credential',
+  depositStatement: 'quietmeter/v1/deposit-statement',
 } as const;
 
 export type Label = (typeof LABELS)[keyof typeof LABELS];
