@@ -36,6 +36,8 @@ export interface RunningTpm {
   stop(): Promise<void>;
   /** SIGKILL: the power cut of a TPM. */
   kill(): Promise<void>;
+  /** As by its reset pin: what was loaded is gone, PCRs begin anew, and it waits for TPM2_Startup. */
+  reset(): Promise<void>;
 }
 
 /** Makes the TPM that lives in `stateDir`, where there is none yet. Takes about a second. */
@@ -161,6 +163,9 @@ function running(child: ChildProcess, port: number): RunningTpm {
     pid: child.pid!,
     stop: () => end('SIGTERM'),
     kill: () => end('SIGKILL'),
+    async reset() {
+      await promisify(execFile)(findTool('swtpm_ioctl'), ['--tcp', `127.0.0.1:${port + 1}`, '-i']);
+    },
   };
 }
 

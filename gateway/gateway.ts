@@ -15,7 +15,7 @@ import { Household } from './household.ts';
 import { type MeterChannel, openChannel } from './meter/channel.ts';
 import { MeterLink } from './meter/link.ts';
 import { GatewayStore } from './store.ts';
-import { RESTART_CODE } from './update/launcher.ts';
+import { RESTART_CODE, RESTART_MACHINE_CODE } from './update/launcher.ts';
 import { MeterImages } from './update/meter-images.ts';
 import { openUpdates } from './update/open.ts';
 import type { Updater } from './update/updater.ts';
@@ -148,7 +148,10 @@ export class Gateway {
           keepMeterImage: (digest) =>
             this.store.setMeta(METER_IMAGE, digest ? Buffer.from(digest).toString('hex') : ''),
           authorizationsFile: config.billing?.sealing.authorizationsFile ?? null,
-          restart: () => setImmediate(() => this.close().finally(() => process.exit(RESTART_CODE))),
+          restart: (what) => {
+            const code = what === 'machine' ? RESTART_MACHINE_CODE : RESTART_CODE;
+            setImmediate(() => this.close().finally(() => process.exit(code)));
+          },
           clock,
           log,
         })
@@ -191,7 +194,7 @@ export class Gateway {
     this.updates?.tick();
     this.identity.household?.tick();
     this.attestation?.tick();
-    this.control?.control.tick();
+    this.control?.tick();
     this.yearly?.tick();
     this.billing?.tick();
   }

@@ -15,6 +15,8 @@ export const updatesConfig = v.strictObject({
   ]),
   /** Ed25519, pinned: signs releases. */
   releaseKey: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/, 'is not 64 lower-case hexadecimal digits')),
+  /** The release that meter and gateway were delivered with; 0: none, and the first one is installed like any other. */
+  delivered: v.optional(v.pipe(v.number(), v.integer('is no whole number'), v.minValue(0, 'is less than 0')), 0),
   /** Where the gateway is installed in releases (installation.ts); absent: its own software is replaced by hand. */
   installation: v.optional(path),
   /** Minutes between two looks for a release. */

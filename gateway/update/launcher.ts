@@ -11,6 +11,8 @@ import { Installation, STARTS_MOST } from './installation.ts';
 
 /** A gateway ends with this where it wants to be started anew at once, into another release. */
 export const RESTART_CODE = 75;
+/** … and with this where the machine is to be: the launcher hands it on to the service manager (docs/provision-a-pi.md). */
+export const RESTART_MACHINE_CODE = 76;
 const PAUSE_MS = 1000;
 
 /** Which release is to be started now; counts a start that is a trial. */
@@ -42,6 +44,7 @@ async function launch(root: string, args: string[]): Promise<void> {
       stdio: 'inherit',
     });
     const code = await new Promise<number | null>((ended) => child!.once('close', ended));
+    if (code === RESTART_MACHINE_CODE) process.exit(code);
     if (!stopping && code !== RESTART_CODE) await new Promise((waited) => setTimeout(waited, PAUSE_MS));
   }
 }

@@ -25,8 +25,8 @@ export interface OpenUpdatesOptions {
   keepMeterImage(digest: Uint8Array | null): void;
   /** Where the states are kept in which sealed keys open; null: nothing is sealed. */
   authorizationsFile: string | null;
-  /** Ends this process so that the launcher starts it anew. */
-  restart(): void;
+  /** Ends this process so that the launcher starts it anew; and so that the machine is. */
+  restart(what: 'process' | 'machine'): void;
   clock: Clock;
   log(line: string): void;
 }
@@ -55,7 +55,10 @@ export function openUpdates(options: OpenUpdatesOptions): Updater {
     keepMeterImage: options.keepMeterImage,
     installation: installation ? new Installation(installation) : null,
     gatewayPcr: async () => (await (await tpm()).readPcrs([PCR_GATEWAY])).get(PCR_GATEWAY)!,
-    restart: options.restart,
+    delivered: config.delivered,
+    restart: () => options.restart('process'),
+    // without a launcher nobody would hear it
+    ...(installation && { restartMachine: () => options.restart('machine') }),
     keepAuthorizations: (authorizations) => {
       if (authorizationsFile && authorizations.length > 0)
         writeDurably(authorizationsFile, Buffer.from(authorizationsText(authorizations)), 0o600);

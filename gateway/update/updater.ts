@@ -6,6 +6,7 @@
  *        ─► flashing    carried to the meter, which starts it (image-sender.ts)
  *        ─► proving     the meter, asked with a nonce, runs just that image; then it has confirmed itself
  *        ─► switching   the gateway's own software: staged, linked, started on trial (installation.ts, launcher.ts)
+ *                       and the machine once more, for a TPM that has seen nothing but this release
  *        ─► committing  the TPM's counter is raised: nothing older is installed from now on, nor opens what is sealed
  *        ─► idle        and the verifier is shown the new state
  *
@@ -84,8 +85,12 @@ export interface UpdaterOptions {
   installation: Installation | null;
   /** What PCR 8 holds now; absent where nothing is measured. @throws TpmError */
   gatewayPcr?(): Promise<Uint8Array>;
+  /** The release that meter and gateway were delivered with; 0: none, the first one is installed like any other. */
+  delivered?: number;
   /** Ends this process, to be started anew in another release. */
   restart(): void;
+  /** Starts this machine anew, and its TPM with it; absent: a person does. */
+  restartMachine?(): void;
   /** The image that the meter has, or is about to get; for whoever measures it after the next start of the TPM. */
   keepMeterImage?(digest: Uint8Array | null): void;
   /** The states in which sealed keys open now. */
@@ -111,6 +116,8 @@ const stateSchema = v.object({
   meterImage: v.nullable(v.string()),
   /** And of the one before, which the meter runs where that one is given up. */
   imageBefore: v.nullable(v.string()),
+  /** The machine was started anew for this release: not a second time. */
+  machineRestarted: v.optional(v.boolean(), false),
   /** The household's place in roll-outs comes from it, hex. */
   secret: v.string(),
 });
@@ -324,12 +331,18 @@ export class Updater {
   }
 
   async #commit(): Promise<void> {
-    const { counter, attest, log } = this.#options;
+    const { counter, attest, restartMachine, log } = this.#options;
     const { version } = this.#manifest!;
-    if (await this.#isOnTheWay())
-      throw new Error(`release ${version} runs; it waits for this machine to be started anew`);
+    if (await this.#isOnTheWay()) {
+      if (!restartMachine || this.#state.machineRestarted)
+        throw new Error(`release ${version} runs; it waits for this machine to be started anew`);
+      this.#go('committing', { machineRestarted: true });
+      this.#closed = true;
+      restartMachine();
+      return;
+    }
     await counter.raise(version);
-    this.#go('idle', { version, next: null });
+    this.#go('idle', { version, next: null, machineRestarted: false });
     log(`release ${version} runs`);
     attest();
   }
@@ -377,11 +390,12 @@ export class Updater {
     const secret = randomBytes(32).toString('hex');
     const fresh: State = {
       phase: 'idle',
-      version: 0,
+      version: this.#options.delivered ?? 0,
       next: null,
       reason: null,
       meterImage: null,
       imageBefore: null,
+      machineRestarted: false,
       secret,
     };
     writeDurably(file, Buffer.from(`${JSON.stringify(fresh)}\n`), 0o600);

@@ -1,14 +1,12 @@
 /**
  * A swtpm of its own for a test. Making a TPM takes a second, so each test process makes one and every test starts a copy.
  */
-import { execFile } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import type { ExecutionContext } from 'ava';
-import { cloneTpm, findTool, type RunningTpm, setUpTpm, startTpm } from '../../../bench/software-tpm.ts';
+import { cloneTpm, type RunningTpm, setUpTpm, startTpm } from '../../../bench/software-tpm.ts';
 import type { Tpm } from '../../../gateway/tpm/tpm.ts';
 import type { EkRootsOptions } from '../../../protocol/attestation/ek-chain.ts';
 
@@ -85,8 +83,6 @@ export async function householdTpm(t: ExecutionContext, { fresh = false } = {}):
     async start() {
       swtpm = await startTpm(state, { port: swtpm.port });
     },
-    async reset() {
-      await promisify(execFile)(findTool('swtpm_ioctl'), ['--tcp', `127.0.0.1:${swtpm.port + 1}`, '-i']);
-    },
+    reset: () => swtpm.reset(),
   };
 }
