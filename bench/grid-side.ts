@@ -22,6 +22,8 @@ export interface GridSideOptions {
   broker?: Record<string, unknown>;
   collector?: Record<string, unknown>;
   provider?: Record<string, unknown>;
+  /** Further providers by name (`provider-<name>` at the broker), each with keys and a store of its own. */
+  otherProviders?: Record<string, Record<string, unknown>>;
   clock?: 'conductor' | 'system';
   /** Where the certificate authority is kept; in `directory` unless told. */
   caDirectory?: string;
@@ -34,6 +36,8 @@ export interface GridSide {
   gatewayAccess: { url: string; caFile: string };
   /** HPKE, 32 B. */
   providerPublicKey: Uint8Array;
+  /** By name: configuration file, and the HPKE key. */
+  otherProviders: Record<string, { config: string; publicKey: Uint8Array }>;
   ports: { gateways: number; parties: number };
   ca: GridCa;
 }
@@ -43,10 +47,6 @@ export async function prepareGridSide(options: GridSideOptions): Promise<GridSid
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const ca = await GridCa.open(options.caDirectory ?? join(directory, 'grid-ca'));
   const [gateways, parties] = await freePorts(2);
-  const provider = await generateHpkeKeyPair();
-  const macKeyFile = writeSecret(join(directory, 'collector-provider.key'), randomBytes(MAC_KEY_BYTES));
-  const privateKeyFile = writeSecret(join(directory, 'provider-hpke.key'), provider.privateKey);
-
   const access = async (role: string): Promise<Record<string, string>> => ({
     url: `mqtts://${HOST}:${parties}`,
     caFile: ca.caFile,
@@ -57,6 +57,26 @@ export async function prepareGridSide(options: GridSideOptions): Promise<GridSid
     writeFileSync(file, `${JSON.stringify({ ...content, clock }, null, 2)}\n`);
     return file;
   };
+  const makeProvider = async (party: string, settings: Record<string, unknown> = {}) => {
+    const { publicKey, privateKey } = await generateHpkeKeyPair();
+    const macKeyFile = writeSecret(join(directory, `collector-${party}.key`), randomBytes(MAC_KEY_BYTES));
+    const privateKeyFile = writeSecret(join(directory, `${party}-hpke.key`), privateKey);
+    const file = config(party, {
+      stateDir: join(directory, party),
+      broker: await access(party),
+      party,
+      macKeyFile,
+      privateKeyFile,
+      k,
+      ...settings,
+    });
+    const delivery = { party, readingKeys: [Buffer.from(publicKey).toString('hex')], macKeyFile };
+    return { publicKey, file, delivery };
+  };
+  const provider = await makeProvider('provider', options.provider);
+  const others: Record<string, Awaited<ReturnType<typeof makeProvider>>> = {};
+  for (const [name, settings] of Object.entries(options.otherProviders ?? {}))
+    others[name] = await makeProvider(`provider-${name}`, settings);
   return {
     configs: {
       broker: config('broker', {
@@ -70,21 +90,17 @@ export async function prepareGridSide(options: GridSideOptions): Promise<GridSid
         stateDir: join(directory, 'collector'),
         broker: await access('collector'),
         trust: options.trust,
-        macKeyFile,
+        providers: [provider, ...Object.values(others)].map(({ delivery }) => delivery),
         k,
         ...options.collector,
       }),
-      provider: config('provider', {
-        stateDir: join(directory, 'provider'),
-        broker: await access('provider'),
-        macKeyFile,
-        privateKeyFile,
-        k,
-        ...options.provider,
-      }),
+      provider: provider.file,
     },
     gatewayAccess: { url: `mqtts://${HOST}:${gateways}`, caFile: ca.caFile },
     providerPublicKey: provider.publicKey,
+    otherProviders: Object.fromEntries(
+      Object.entries(others).map(([name, { file, publicKey }]) => [name, { config: file, publicKey }]),
+    ),
     ports: { gateways, parties },
     ca,
   };

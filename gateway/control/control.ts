@@ -57,7 +57,7 @@ export interface ControlOptions {
   /** The provider's, Ed25519; null: nobody outside has a say. A function where the provider may change. */
   controlKey: () => Uint8Array | null;
   /** Who is asked for what was missed; null: nobody. */
-  provider: ServiceAddress | null;
+  provider(): ServiceAddress | null;
   appliances: readonly Appliance[];
   timeZone: string;
   /** Milli-cent per kWh, undefined where it is not known. */
@@ -234,7 +234,8 @@ export class Control {
   }
 
   #askWhereDue(): void {
-    const { provider, clock, controlKey } = this.#options;
+    const { clock, controlKey } = this.#options;
+    const provider = this.#options.provider();
     const slot = slotOf(clock.nowMs());
     if (provider === null || controlKey() === null || slot === 0 || slot === this.#askedSlot) return;
     if (this.#asking !== null || performance.now() < this.#notBefore) return;

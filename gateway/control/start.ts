@@ -20,6 +20,8 @@ export interface HouseholdControlOptions {
   relay: RelayLine;
   /** In the place of the configured key, where the provider may change (gateway/yearly). */
   controlKey?: () => Uint8Array | null;
+  /** In the place of the configured service, where the provider has changed; null: as configured. */
+  providerUrl?: () => string | null;
   log(line: string): void;
 }
 
@@ -27,23 +29,29 @@ export class HouseholdControl {
   readonly control: Control;
   readonly #options: HouseholdControlOptions;
   readonly #store: ControlStore;
-  readonly #broadcasts: Broadcasts | null;
+  readonly #controlKey: () => Uint8Array | null;
+  #broadcasts: Broadcasts | null = null;
+  /** What is listened to: the provider's topic, which is another one after a change of provider. */
+  #topic: string | null = null;
   #homeBroker: HomeBroker | null = null;
   #openadr: OpenAdrServer | null = null;
 
   constructor(options: HouseholdControlOptions) {
-    const { settings, dataDir, clock, area, broker, importPrice, relay, log } = options;
+    const { settings, dataDir, clock, area, importPrice, relay, log } = options;
     this.#options = options;
     this.#store = new ControlStore(dataDir);
     const configured = settings.controlKey === undefined ? null : Buffer.from(settings.controlKey, 'hex');
+    const ca = settings.provider ? readFileSync(settings.provider.caFile, 'utf8') : null;
+    this.#controlKey = options.controlKey ?? (() => configured);
     this.control = new Control({
       store: this.#store,
       clock,
       area,
-      controlKey: options.controlKey ?? (() => configured),
-      provider: settings.provider
-        ? { url: settings.provider.url, ca: readFileSync(settings.provider.caFile, 'utf8') }
-        : null,
+      controlKey: this.#controlKey,
+      provider: () => {
+        if (ca === null) return null;
+        return { url: options.providerUrl?.() ?? settings.provider!.url, ca };
+      },
       appliances: settings.appliances,
       timeZone: settings.timeZone ?? Intl.DateTimeFormat().resolvedOptions().timeZone,
       importPrice,
@@ -51,15 +59,6 @@ export class HouseholdControl {
       onChange: (rows) => this.#homeBroker?.say(rows),
       log,
     });
-    this.#broadcasts =
-      configured === null && !options.controlKey
-        ? null
-        : new Broadcasts({
-            ...broker,
-            broadcasts: [{ topic: controlTopic(area), heard: (payload) => void this.control.receive(payload) }],
-            listening: () => this.control.ask(),
-            log,
-          });
   }
 
   /** Address of the events, where they are offered. */
@@ -71,7 +70,32 @@ export class HouseholdControl {
     const { settings, log } = this.#options;
     if (settings.homeBroker) this.#homeBroker = new HomeBroker(settings.homeBroker, log);
     if (settings.openadr) this.#openadr = await startOpenAdrServer(settings.openadr, () => this.control.unexpired());
-    this.#broadcasts?.start();
+    this.#listen();
+  }
+
+  /** To be called when protocol time has moved. */
+  tick(): void {
+    this.#listen();
+    this.control.tick();
+  }
+
+  /** Listens to the provider of now. */
+  #listen(): void {
+    const { area, broker, log } = this.#options;
+    const key = this.#controlKey();
+    const topic = key && controlTopic(area, key);
+    if (topic === this.#topic) return;
+    this.#topic = topic;
+    this.#broadcasts?.close();
+    this.#broadcasts = null;
+    if (topic === null) return;
+    this.#broadcasts = new Broadcasts({
+      ...broker,
+      broadcasts: [{ topic, heard: (payload) => void this.control.receive(payload) }],
+      listening: () => this.control.ask(),
+      log,
+    });
+    this.#broadcasts.start();
   }
 
   async close(): Promise<void> {

@@ -17,6 +17,7 @@
 import { NO_PASS } from '../../protocol/attestation/pass.ts';
 import { dayOfSlot } from '../../protocol/identity/pseudonym-certificate.ts';
 import { type Acknowledgement, recoveryOf, type Verdict } from '../../protocol/readings/acknowledgement.ts';
+import { providerReference } from '../../protocol/readings/provider.ts';
 import { sealReading } from '../../protocol/readings/reading.ts';
 import { decodeSubmission, signSubmission, submissionDigest } from '../../protocol/readings/submission.ts';
 import type { Clock } from '../../protocol/time/clock.ts';
@@ -174,7 +175,8 @@ export class Uplink {
     const sealed = await sealReading({ slot, importWh, exportWh }, area, recipient);
     const sign = (message: Uint8Array): Promise<Uint8Array> => signer.sign(message);
     const pass = (await passes?.passFor(dayOfSlot(slot), pseudonym)) ?? NO_PASS;
-    return signSubmission({ slot, pseudonymCertificate, certificate, pass, sealed }, sign);
+    const provider = providerReference(recipient);
+    return signSubmission({ slot, pseudonymCertificate, certificate, pass, provider, sealed }, sign);
   }
 
   #sealFailed(error: Error): void {

@@ -13,7 +13,7 @@ import { Counters } from '../shared/counters.ts';
 import { Admission } from './admission.ts';
 import type { BrokerConfig } from './config.ts';
 import { type Excess, ExcessError, GuardedConnection, PacketGuard, type PacketLimits } from './guarded-connection.ts';
-import { connectObjection, mayPublish, maySubscribe, PARTIES, type Role } from './permissions.ts';
+import { connectObjection, mayPublish, maySubscribe, type Role, roleOfParty } from './permissions.ts';
 
 /** MQTT 3.1.1, table 3.1. */
 const NOT_AUTHORIZED = 5;
@@ -43,8 +43,8 @@ export async function startBroker(config: BrokerConfig): Promise<Broker> {
     noDelay: true,
     handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
   };
-  const take = (socket: TLSSocket, role: Role, packetLimits: PacketLimits): void => {
-    aedes.handle(new GuardedConnection(socket, role, new PacketGuard(packetLimits, () => performance.now())));
+  const take = (socket: TLSSocket, role: Role, packetLimits: PacketLimits, name?: string): void => {
+    aedes.handle(new GuardedConnection(socket, role, new PacketGuard(packetLimits, () => performance.now()), name));
   };
 
   const gateways = createServer(tlsOptions, (socket) =>
@@ -59,9 +59,9 @@ export async function startBroker(config: BrokerConfig): Promise<Broker> {
   const parties = createServer(
     { ...tlsOptions, ca: readFileSync(config.caFile), requestCert: true, rejectUnauthorized: true },
     (socket) => {
-      const name = socket.getPeerCertificate().subject?.CN;
-      const role = PARTIES.find((party) => party === name);
-      if (role) return take(socket, role, { packetBytes: limits.partyPacketBytes, ...UNLIMITED });
+      const name = String(socket.getPeerCertificate().subject?.CN);
+      const role = roleOfParty(name);
+      if (role) return take(socket, role, { packetBytes: limits.partyPacketBytes, ...UNLIMITED }, name);
       counters.add('connectRefused');
       socket.destroy();
     },
@@ -101,6 +101,7 @@ function createAedes(counters: Counters<Count>): Promise<Aedes> {
         clientId: client.id,
         username,
         clean: client.clean,
+        name: (client.conn as GuardedConnection).partyName,
       });
       if (!objection) return done(null, true);
       counters.add('connectRefused');

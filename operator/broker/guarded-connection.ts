@@ -81,11 +81,14 @@ export class PacketGuard {
 /** A TLS connection as the broker sees it: guarded, and with the role that its listener and certificate gave it. */
 export class GuardedConnection extends Duplex {
   readonly role: Role;
+  /** A party's, by its certificate. */
+  readonly partyName: string | undefined;
   readonly #socket: TLSSocket;
 
-  constructor(socket: TLSSocket, role: Role, guard: PacketGuard) {
+  constructor(socket: TLSSocket, role: Role, guard: PacketGuard, partyName?: string) {
     super();
     this.role = role;
+    this.partyName = partyName;
     this.#socket = socket;
     socket.on('data', (chunk) => {
       try {

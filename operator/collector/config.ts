@@ -1,6 +1,8 @@
 import * as v from 'valibot';
 import { ED25519_PUBLIC_KEY_BYTES } from '../../protocol/crypto/ed25519.ts';
+import { HPKE_PUBLIC_KEY_BYTES } from '../../protocol/crypto/hpke.ts';
 import { PUBLIC_KEY_BYTES } from '../../protocol/crypto/p256.ts';
+import { PROVIDER_PARTY_PATTERN } from '../../protocol/readings/provider.ts';
 import { brokerAccess, clockKind, count } from '../shared/config.ts';
 
 const publicKey = (bytes: number) =>
@@ -27,9 +29,26 @@ export const collectorConfig = v.strictObject({
   stateDir: v.string(),
   broker: brokerAccess,
   trust: trustConfig,
-  /** 32 bytes in hexadecimal, shared with the provider, mode 0600. */
-  macKeyFile: v.string(),
-  /** A late slot is released in the settlement only where so many pseudonyms are late. */
+  /** Whom it delivers to: a stream of batches each. */
+  providers: v.pipe(
+    v.array(
+      v.strictObject({
+        /** Common name of its client certificate at the broker. */
+        party: v.pipe(v.string(), v.regex(PROVIDER_PARTY_PATTERN, 'is neither provider nor provider-<name>')),
+        /** HPKE, hexadecimal: what is sealed to one of them is for this provider. The present one, and those before it. */
+        readingKeys: v.pipe(v.array(publicKey(HPKE_PUBLIC_KEY_BYTES)), v.minLength(1, 'is empty')),
+        /** 32 bytes in hexadecimal, shared with this provider, mode 0600. */
+        macKeyFile: v.string(),
+      }),
+    ),
+    v.minLength(1, 'is empty'),
+    v.check((all) => new Set(all.map(({ party }) => party)).size === all.length, 'has a party twice'),
+    v.check((all) => {
+      const keys = all.flatMap(({ readingKeys }) => readingKeys.map((key) => Buffer.from(key).toString('hex')));
+      return new Set(keys).size === keys.length;
+    }, 'has a reading key twice'),
+  ),
+  /** A late slot is released in the settlement only where so many pseudonyms of a provider are late. */
   k: v.optional(count, 3),
   /** How long after its end a slot's batch closes. */
   graceMs: v.optional(count, 300_000),

@@ -1,5 +1,5 @@
 /**
- * Sends batches to the provider in the order of their counters, a window of them at a time, until each is acknowledged. What
+ * Sends batches to one provider in the order of their counters, a window of them at a time, until each is acknowledged. What
  * counts stands in the store; this only remembers what was sent over the present connection.
  */
 import { TOPICS } from '../../protocol/readings/topics.ts';
@@ -13,27 +13,31 @@ const PATIENCE_MS = 5000;
 
 export class Delivery {
   readonly #store: CollectorStore;
+  readonly #provider: string;
   readonly #publish: Connection['publish'];
   /** Highest counter sent over this connection. */
   #sentThrough = 0;
   #waiting: (() => void)[] = [];
   readonly #timer: NodeJS.Timeout;
 
-  constructor(store: CollectorStore, publish: Connection['publish']) {
+  /** @param provider its party, as in the topics */
+  constructor(store: CollectorStore, provider: string, publish: Connection['publish']) {
     this.#store = store;
+    this.#provider = provider;
     this.#publish = publish;
     this.#timer = setInterval(() => this.again(), PATIENCE_MS).unref();
   }
 
   /** Sends what was not sent yet, as far as the window goes, and wakes those who wait for the end. */
   pump(): void {
-    if (this.#store.unacknowledged() === 0) {
+    if (this.#store.unacknowledged(this.#provider) === 0) {
       for (const wake of this.#waiting.splice(0)) wake();
       return;
     }
-    const room = WINDOW - this.#store.unacknowledged(this.#sentThrough);
-    for (const { counter, bytes } of this.#store.batchesFrom(this.#sentThrough + 1, Math.max(0, room))) {
-      this.#publish(TOPICS.batches, bytes);
+    const room = WINDOW - this.#store.unacknowledged(this.#provider, this.#sentThrough);
+    const from = this.#sentThrough + 1;
+    for (const { counter, bytes } of this.#store.batchesFrom(this.#provider, from, Math.max(0, room))) {
+      this.#publish(TOPICS.batches(this.#provider), bytes);
       this.#sentThrough = counter;
     }
   }
@@ -46,7 +50,7 @@ export class Delivery {
 
   /** Resolves when the provider has acknowledged everything. */
   delivered(): Promise<void> {
-    if (this.#store.unacknowledged() === 0) return Promise.resolve();
+    if (this.#store.unacknowledged(this.#provider) === 0) return Promise.resolve();
     return new Promise((done) => this.#waiting.push(done));
   }
 

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { MAC_KEY_BYTES } from '../../protocol/crypto/mac.ts';
 import { encodeAcknowledgement } from '../../protocol/readings/acknowledgement.ts';
-import { parseSubmitTopic, TOPICS } from '../../protocol/readings/topics.ts';
+import { parseBatchAnswerTopic, parseSubmitTopic, TOPICS } from '../../protocol/readings/topics.ts';
 import { loadConfig, readSecretKey } from '../shared/config.ts';
 import { connectToBroker } from '../shared/mqtt.ts';
 import { runParty, startParty } from '../shared/party.ts';
@@ -17,9 +17,13 @@ await startParty('collector', async (configFile) => {
   const config = loadConfig(configFile, collectorConfig);
   const trust = new TrustFiles(config.trust);
   const store = new CollectorStore(join(config.stateDir, 'collector.sqlite'));
-  const macKey = readSecretKey(config.macKeyFile, MAC_KEY_BYTES);
+  const providers = config.providers.map(({ party, readingKeys, macKeyFile }) => ({
+    party,
+    readingKeys,
+    macKey: readSecretKey(macKeyFile, MAC_KEY_BYTES),
+  }));
   const { k, graceMs, settlementDelayDays } = config;
-  const collector = new Collector({ store, trust, macKey, k, graceMs, settlementDelayDays });
+  const collector = new Collector({ store, trust, providers, k, graceMs, settlementDelayDays });
 
   const inbox = new Inbox(collector, (address, answer) =>
     connection.publish(TOPICS.answer(address), encodeAcknowledgement(answer)),
@@ -27,14 +31,16 @@ await startParty('collector', async (configFile) => {
   const sayListening = (): void => connection.publish(TOPICS.listening, new Uint8Array());
   const connection = connectToBroker(config.broker, {
     role: 'collector',
-    subscribe: [TOPICS.everySubmit, TOPICS.batchAnswers],
+    subscribe: [TOPICS.everySubmit, TOPICS.everyBatchAnswer],
     onConnected: () => {
       sayListening();
-      delivery.again();
+      for (const delivery of deliveries.values()) delivery.again();
     },
     onMessage: (topic, payload) => {
-      if (topic === TOPICS.batchAnswers) {
-        if (collector.answered(payload)) delivery.again();
+      const provider = parseBatchAnswerTopic(topic);
+      const delivery = provider === undefined ? undefined : deliveries.get(provider);
+      if (delivery) {
+        if (collector.answered(provider!, payload)) delivery.again();
         else delivery.pump();
         return;
       }
@@ -43,7 +49,9 @@ await startParty('collector', async (configFile) => {
       collector.counters.add('topicMalformed');
     },
   });
-  const delivery = new Delivery(store, connection.publish);
+  const deliveries = new Map(
+    providers.map(({ party }) => [party, new Delivery(store, party, connection.publish)] as const),
+  );
 
   runParty(
     {
@@ -51,18 +59,20 @@ await startParty('collector', async (configFile) => {
       advance: (nowMs) => {
         const believesMore = refreshed(trust);
         collector.advance(nowMs);
-        delivery.pump();
+        for (const delivery of deliveries.values()) delivery.pump();
         // those who were told "not yet" need not wait for their own patience
         if (inbox.toldTooEarly() || believesMore) sayListening();
       },
-      delivered: () => delivery.delivered(),
+      delivered: async () => {
+        await Promise.all([...deliveries.values()].map((delivery) => delivery.delivered()));
+      },
       pending: () => store.waiting() + store.unacknowledged(),
       questions: {
         deliveries: () => collector.deliveries(),
         health: () => ({ connected: connection.connected, ...collector.counters.read() }),
       },
       close: async () => {
-        delivery.close();
+        for (const delivery of deliveries.values()) delivery.close();
         await connection.close();
         store.close();
       },

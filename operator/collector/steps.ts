@@ -2,7 +2,8 @@
  * The collector's steps (tpm-privacy-concept.txt, "Data Provisioning for the PROVIDER"; protocols.md, section 3).
  *
  *   Gateway ── submission ──► Collector: verify · refuse replays · strip · store ── answer ──► Gateway
- *                             Collector: when a slot closes, shuffle · batch · MAC ──► Provider ── stored ──► Collector: delete
+ *                             Collector: when a slot closes, for each provider:
+ *                             shuffle · batch · MAC ──► Provider ── stored ──► Collector: delete
  *
  * It learns who (by the pseudonym of the day) reported which slot, and no content: it has no key for what it passes on.
  *
@@ -35,6 +36,7 @@ import {
   ForgedError,
 } from '../../protocol/readings/batch.ts';
 import { CertificateError } from '../../protocol/readings/certificate.ts';
+import { providerReference } from '../../protocol/readings/provider.ts';
 import {
   decodeSubmission,
   SubmissionForgedError,
@@ -54,11 +56,21 @@ import type { Trust } from './trust.ts';
  */
 const AHEAD_MS = SLOT_MS;
 
+/** Whom batches are delivered to. */
+export interface CollectorProvider {
+  /** As in its topics. */
+  party: string;
+  /** What is sealed to one of these is for it; HPKE, 32 B each. */
+  readingKeys: readonly Uint8Array[];
+  /** Shared with it, 32 B. */
+  macKey: Uint8Array;
+}
+
 export interface CollectorOptions {
   store: CollectorStore;
   trust: Trust;
-  /** Shared with the provider, 32 B. */
-  macKey: Uint8Array;
+  providers: readonly CollectorProvider[];
+  /** Of each provider: a settlement releases no fewer readings. */
   k: number;
   graceMs: number;
   settlementDelayDays: number;
@@ -95,10 +107,17 @@ export class Collector {
   /** Unix ms of protocol time; undefined until the first step. */
   #nowMs: number | undefined;
   #startedMs = 0;
+  /** Reference in hexadecimal → party. */
+  readonly #parties: ReadonlyMap<string, string>;
 
   constructor(options: CollectorOptions) {
     this.#options = options;
     this.#store = options.store;
+    this.#parties = new Map(
+      options.providers.flatMap(({ party, readingKeys }) =>
+        readingKeys.map((key) => [hexOf(providerReference(key)), party] as const),
+      ),
+    );
   }
 
   // Submissions
@@ -132,10 +151,12 @@ export class Collector {
       if (this.#hasIt(slot, pseudonym, digest)) return 'stored';
       const objection = this.#slotObjection(slot);
       if (objection) return objection;
+      const provider = this.#parties.get(hexOf(submission.provider));
+      if (provider === undefined) return 'unknownProvider';
       trust.believe(submission.pseudonym, slot);
       if (trust.isRevoked(pseudonym)) return 'revoked';
       verifySubmission(submission, arrival.bytes);
-      const accepted = { slot, area, pseudonym, digest, sealed };
+      const accepted = { slot, area, provider, pseudonym, digest, sealed };
       if (!pass) return { ...accepted, pass: null, heldBack: true };
       const judged = this.#judgePass(pass, day, pseudonym);
       return typeof judged === 'string' ? judged : { ...accepted, pass: { day, digest: judged }, heldBack: false };
@@ -212,27 +233,34 @@ export class Collector {
   }
 
   #batchMaker(kind: BatchKind): BatchMaker {
-    return ({ slot, area, items }, counter) => {
+    return ({ slot, area, provider, items }, counter) => {
       // a clock that was set back over the end of a month does not lead back to an old key
       const epoch = Math.max(monthOf(this.#nowMs!), this.#store.state('epoch') ?? 0);
       this.#store.setState('epoch', epoch);
-      return encodeBatch({ kind, epoch, counter, slot, area, items: shuffled(items) }, this.#options.macKey);
+      return encodeBatch({ kind, epoch, counter, slot, area, items: shuffled(items) }, this.#macKeyOf(provider));
     };
   }
 
-  // The provider's answers
+  #macKeyOf(party: string): Uint8Array {
+    const provider = this.#options.providers.find((one) => one.party === party);
+    // what is held for a provider that is no longer configured waits until it is again
+    if (!provider) throw new Error(`there are readings for ${party}, which is not configured`);
+    return provider.macKey;
+  }
+
+  // The providers' answers
 
   /** @returns true where the provider waits for batches that it was sent before, or has just connected */
-  answered(bytes: Uint8Array): boolean {
+  answered(provider: string, bytes: Uint8Array): boolean {
     try {
-      const { status, counter, digest } = decodeBatchAnswer(bytes, this.#options.macKey);
+      const { status, counter, digest } = decodeBatchAnswer(bytes, this.#macKeyOf(provider));
       if (status === 'expect') return true;
-      const batch = this.#store.batch(counter);
+      const batch = this.#store.batch(provider, counter);
       // answered before
       if (!batch) return false;
       if (Buffer.compare(batchDigest(batch), digest) !== 0) this.counters.add('answerOfAnotherBatch');
       else if (status === 'refused') this.counters.add('batchRefused');
-      else this.#store.forgetBatch(counter);
+      else this.#store.forgetBatch(provider, counter);
     } catch (error) {
       if (error instanceof MalformedError) this.counters.add('answerMalformed');
       else if (error instanceof ForgedError) this.counters.add('answerForged');
@@ -253,12 +281,14 @@ export class Collector {
       settled: sum('settled'),
       withheld: sum('withheld'),
       waiting: this.#store.waiting(),
-      batches: sum('counter'),
+      batches: this.#store.batchesMade(),
       unacknowledged: this.#store.unacknowledged(),
       rejected: final.reduce((total, verdict) => total + (counts[verdict] ?? 0), 0),
     };
   }
 }
+
+const hexOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 
 /** In random order (Fisher and Yates): the provider learns nothing from an item's place. */
 export function shuffled<T>(items: readonly T[], random: (below: number) => number = randomInt): T[] {

@@ -3,11 +3,14 @@
  *
  *   seen      (slot, pseudonym) → SHA-256 of the submission     until the slot's month is settled; refuses replays
  *   passes    (day, pseudonym) → SHA-256 of the pass             until the day's month is settled; one pass for each
- *   held      (slot, area, sealed item), without a pseudonym    until the slot's batch closes, or the month's settlement
- *   batches   counter → the batch's bytes                       until the provider has it on its disk
- *   state     how far slots are closed and months settled, the batch counter, and sums for those who watch over it
+ *   held      (slot, area, sealed item), for which provider,    until the slot's batch closes, or the month's settlement
+ *             without a pseudonym
+ *   batches   provider, counter → the batch's bytes             until that provider has it on its disk
+ *   counters  provider → counter of its newest batch            for good
+ *   state     how far slots are closed and months settled, and sums for those who watch over it
  *
- * Who reported which slot is in `seen`, what was reported (sealed) in `held`, and the two have nothing in common to join them by:
+ * Who reported which slot is in `seen`, what was reported (sealed) in `held`, and the two have nothing in common to join them by
+ * (`seen` does not say which provider it was for):
  * - No times of arrival are kept. Neither table has row numbers, which would count arrivals: rows are ordered by their keys, in
  *   `held` by the sealed bytes, which begin with a random point.
  * - Inside a page of the file SQLite puts rows in the order in which they came. So whatever stays in `held` when a slot closes
@@ -33,10 +36,13 @@ const SCHEMA = `
     day INTEGER NOT NULL, pseudonym BLOB NOT NULL, digest BLOB NOT NULL, PRIMARY KEY (day, pseudonym)
   ) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS held (
-    slot INTEGER NOT NULL, area TEXT NOT NULL, sealed BLOB NOT NULL, late INTEGER NOT NULL,
+    slot INTEGER NOT NULL, area TEXT NOT NULL, sealed BLOB NOT NULL, provider TEXT NOT NULL, late INTEGER NOT NULL,
     PRIMARY KEY (slot, area, sealed)
   ) WITHOUT ROWID;
-  CREATE TABLE IF NOT EXISTS batches (counter INTEGER PRIMARY KEY, bytes BLOB NOT NULL);
+  CREATE TABLE IF NOT EXISTS batches (
+    provider TEXT NOT NULL, counter INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (provider, counter)
+  ) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS counters (provider TEXT PRIMARY KEY, counter INTEGER NOT NULL) WITHOUT ROWID;
 `;
 
 /** Numbers that outlive the process. */
@@ -46,7 +52,6 @@ export type StateName =
   /** Every month up to this one is settled. */
   | 'settledThroughMonth'
   /** Of the newest batch. */
-  | 'counter'
   | 'epoch'
   /** Readings stored; of them, after their slot had closed; of the others, without a pass. */
   | 'stored'
@@ -59,6 +64,8 @@ export type StateName =
 export interface Accepted {
   slot: number;
   area: string;
+  /** Party to which it is delivered. */
+  provider: string;
   pseudonym: Uint8Array;
   digest: Uint8Array;
   sealed: Uint8Array;
@@ -70,6 +77,7 @@ export interface Accepted {
 export interface Group {
   slot: number;
   area: string;
+  provider: string;
   items: Uint8Array[];
 }
 /** Encodes a group of items as the batch with this counter. */
@@ -121,15 +129,15 @@ export class CollectorStore {
       let stored = 0;
       let late = 0;
       let held = 0;
-      const results = group.map(({ slot, area, pseudonym, digest, sealed, pass, heldBack }) => {
+      const results = group.map(({ slot, area, provider, pseudonym, digest, sealed, pass, heldBack }) => {
         const known = this.digestOf(slot, pseudonym);
         if (known) return Buffer.compare(known, digest) === 0 ? 'stored' : 'conflict';
         const used = pass && this.passOf(pass.day, pseudonym);
         if (used && Buffer.compare(used, pass.digest) !== 0) return 'secondPass';
         const isLate = slot <= closedThrough;
         const waits = Number(isLate || heldBack);
-        if (this.#run('INSERT OR IGNORE INTO held VALUES (?, ?, ?, ?)', slot, area, sealed, waits) === 0)
-          return 'conflict';
+        const item = [slot, area, sealed, provider, waits];
+        if (this.#run('INSERT OR IGNORE INTO held VALUES (?, ?, ?, ?, ?)', ...item) === 0) return 'conflict';
         if (pass && !used) this.#run('INSERT INTO passes VALUES (?, ?, ?)', pass.day, pseudonym, pass.digest);
         this.#run('INSERT INTO seen VALUES (?, ?, ?)', slot, pseudonym, digest);
         stored++;
@@ -159,19 +167,22 @@ export class CollectorStore {
   }
 
   #forgetOrderOfArrival(): void {
-    const rows = this.#statement('SELECT slot, area, sealed, late FROM held ORDER BY slot, area, sealed').all();
+    const rows = this.#statement(
+      'SELECT slot, area, sealed, provider, late FROM held ORDER BY slot, area, sealed',
+    ).all();
     this.#run('DELETE FROM held');
-    for (const { slot, area, sealed, late } of rows as {
+    for (const { slot, area, sealed, provider, late } of rows as {
       slot: number;
       area: string;
       sealed: Uint8Array;
+      provider: string;
       late: number;
     }[])
-      this.#run('INSERT INTO held VALUES (?, ?, ?, ?)', slot, area, sealed, late);
+      this.#run('INSERT INTO held VALUES (?, ?, ?, ?, ?)', slot, area, sealed, provider, late);
   }
 
   /**
-   * Releases the month's readings that were late or held back where there are at least k of a slot and area, and forgets
+   * Releases the month's readings that were late or held back where there are at least k of a slot, area and provider, and forgets
    * everything else of it.
    */
   settleMonth(month: number, firstSlot: number, lastSlot: number, k: number, makeBatch: BatchMaker): void {
@@ -189,25 +200,37 @@ export class CollectorStore {
     forgetLog(this.#database);
   }
 
-  /** Batches that the provider has not acknowledged, oldest first. */
-  batchesFrom(counter: number, atMost: number): { counter: number; bytes: Uint8Array }[] {
-    return this.#statement('SELECT counter, bytes FROM batches WHERE counter >= ? ORDER BY counter LIMIT ?').all(
-      counter,
-      atMost,
-    ) as { counter: number; bytes: Uint8Array }[];
+  /** Batches that a provider has not acknowledged, oldest first. */
+  batchesFrom(provider: string, counter: number, atMost: number): { counter: number; bytes: Uint8Array }[] {
+    return this.#statement(
+      'SELECT counter, bytes FROM batches WHERE provider = ? AND counter >= ? ORDER BY counter LIMIT ?',
+    ).all(provider, counter, atMost) as { counter: number; bytes: Uint8Array }[];
   }
-  batch(counter: number): Uint8Array | undefined {
-    return this.#get<{ bytes: Uint8Array }>('SELECT bytes FROM batches WHERE counter = ?', counter)?.bytes;
+  batch(provider: string, counter: number): Uint8Array | undefined {
+    return this.#get<{ bytes: Uint8Array }>(
+      'SELECT bytes FROM batches WHERE provider = ? AND counter = ?',
+      provider,
+      counter,
+    )?.bytes;
   }
   /** The provider has it on its disk. */
-  forgetBatch(counter: number): void {
-    this.#run('DELETE FROM batches WHERE counter = ?', counter);
+  forgetBatch(provider: string, counter: number): void {
+    this.#run('DELETE FROM batches WHERE provider = ? AND counter = ?', provider, counter);
     if (this.unacknowledged() === 0) forgetLog(this.#database);
   }
 
-  /** How many batches up to this counter are not acknowledged. */
-  unacknowledged(through = Number.MAX_SAFE_INTEGER): number {
-    return this.#get<{ n: number }>('SELECT count(*) AS n FROM batches WHERE counter <= ?', through)!.n;
+  /** How many batches to a provider, or to any, up to this counter are not acknowledged. */
+  unacknowledged(provider?: string, through = Number.MAX_SAFE_INTEGER): number {
+    return this.#get<{ n: number }>(
+      'SELECT count(*) AS n FROM batches WHERE (? IS NULL OR provider = ?) AND counter <= ?',
+      provider ?? null,
+      provider ?? null,
+      through,
+    )!.n;
+  }
+  /** Batches that were ever made. */
+  batchesMade(): number {
+    return this.#get<{ n: number }>('SELECT total(counter) AS n FROM counters')!.n;
   }
   /** Readings that wait for their slot to close. */
   waiting(): number {
@@ -220,26 +243,23 @@ export class CollectorStore {
   }
 
   *#groups(firstSlot: number, lastSlot: number, late: 0 | 1): Iterable<Group> {
-    const keys = this.#statement('SELECT DISTINCT slot, area FROM held WHERE slot BETWEEN ? AND ? AND late = ?').all(
-      firstSlot,
-      lastSlot,
-      late,
-    ) as { slot: number; area: string }[];
-    for (const { slot, area } of keys) {
-      const rows = this.#statement('SELECT sealed FROM held WHERE slot = ? AND area = ? AND late = ?').all(
-        slot,
-        area,
-        late,
-      ) as {
-        sealed: Uint8Array;
-      }[];
-      yield { slot, area, items: rows.map(({ sealed }) => sealed) };
+    const keys = this.#statement(
+      `SELECT DISTINCT slot, area, provider FROM held WHERE slot BETWEEN ? AND ? AND late = ?
+       ORDER BY slot, area, provider`,
+    ).all(firstSlot, lastSlot, late) as { slot: number; area: string; provider: string }[];
+    for (const { slot, area, provider } of keys) {
+      const rows = this.#statement(
+        'SELECT sealed FROM held WHERE slot = ? AND area = ? AND provider = ? AND late = ?',
+      ).all(slot, area, provider, late) as { sealed: Uint8Array }[];
+      yield { slot, area, provider, items: rows.map(({ sealed }) => sealed) };
     }
   }
   #addBatch(group: Group, makeBatch: BatchMaker): void {
-    const counter = (this.state('counter') ?? 0) + 1;
-    this.#run('INSERT INTO batches VALUES (?, ?)', counter, makeBatch(group, counter));
-    this.setState('counter', counter);
+    const { provider } = group;
+    const last = this.#get<{ counter: number }>('SELECT counter FROM counters WHERE provider = ?', provider);
+    const counter = (last?.counter ?? 0) + 1;
+    this.#run('INSERT INTO batches VALUES (?, ?, ?)', provider, counter, makeBatch(group, counter));
+    this.#run('INSERT OR REPLACE INTO counters VALUES (?, ?)', provider, counter);
   }
   #add(name: StateName, howMany: number): void {
     if (howMany > 0) this.setState(name, (this.state(name) ?? 0) + howMany);
@@ -252,7 +272,7 @@ export class CollectorStore {
     }
     return statement;
   }
-  #get<Row>(sql: string, ...values: (string | number | Uint8Array)[]): Row | undefined {
+  #get<Row>(sql: string, ...values: (string | number | Uint8Array | null)[]): Row | undefined {
     return this.#statement(sql).get(...values) as Row | undefined;
   }
   #run(sql: string, ...values: (string | number | Uint8Array)[]): number | bigint {

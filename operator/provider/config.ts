@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import { PROVIDER_PARTY_PATTERN } from '../../protocol/readings/provider.ts';
 import { brokerAccess, clockKind, count } from '../shared/config.ts';
 import { billingConfig } from './billing.ts';
 import { controlConfig } from './control.ts';
@@ -6,6 +7,11 @@ import { controlConfig } from './control.ts';
 export const providerConfig = v.strictObject({
   stateDir: v.string(),
   broker: brokerAccess,
+  /** Common name of its client certificate: `provider`, or `provider-<name>` where there are several. */
+  party: v.optional(
+    v.pipe(v.string(), v.regex(PROVIDER_PARTY_PATTERN, 'is neither provider nor provider-<name>')),
+    'provider',
+  ),
   /** 32 bytes in hexadecimal, shared with the collector, mode 0600. */
   macKeyFile: v.string(),
   /** HPKE private key (X25519), 32 bytes in hexadecimal, mode 0600. */

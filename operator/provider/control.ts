@@ -30,6 +30,7 @@ import {
   type SentControl,
 } from '../../protocol/control/services.ts';
 import { controlTopic } from '../../protocol/control/topics.ts';
+import { ed25519PublicKey } from '../../protocol/crypto/ed25519.ts';
 import { MalformedError } from '../../protocol/wire/bytes.ts';
 import { ConfigError } from '../shared/config.ts';
 import {
@@ -240,10 +241,12 @@ export async function startControl(
   publish: (topic: string, bytes: Uint8Array) => void,
 ): Promise<Control> {
   const store = new ControlStore(join(stateDir, 'control.sqlite'));
+  const controlKey = readControlKey(config.keyFile);
+  const publicKey = ed25519PublicKey(controlKey);
   const desk = new ControlDesk({
     store,
-    controlKey: readControlKey(config.keyFile),
-    publish: (area, bytes) => publish(controlTopic(area), bytes),
+    controlKey,
+    publish: (area, bytes) => publish(controlTopic(area, publicKey), bytes),
   });
   let nowMs: number | undefined;
   const service = await startService({

@@ -32,10 +32,10 @@ await startParty('provider', async (configFile) => {
     (await startControl(config.control, config.stateDir, (topic, bytes) => connection.publish(topic, bytes)));
 
   const connection = connectToBroker(config.broker, {
-    role: 'provider',
-    subscribe: [TOPICS.batches],
+    role: config.party,
+    subscribe: [TOPICS.batches(config.party)],
     onConnected: () => {
-      connection.publish(TOPICS.batchAnswers, provider.greeting());
+      connection.publish(TOPICS.batchAnswers(config.party), provider.greeting());
       billing?.connected();
       control?.connected();
     },
@@ -43,7 +43,7 @@ await startParty('provider', async (configFile) => {
     onMessage: async (_topic, payload) => {
       try {
         const answer = await provider.receive(payload);
-        if (answer) connection.publish(TOPICS.batchAnswers, answer);
+        if (answer) connection.publish(TOPICS.batchAnswers(config.party), answer);
       } catch (error) {
         // a disk that is full, say: without an answer the collector sends again
         provider.counters.add('storeFailed');

@@ -50,6 +50,8 @@ export const VERDICTS = {
   secondPass: { byte: 15, recovery: 'final' },
   /** The collector does not have the verifier's key of that day (yet). */
   passKeyMissing: { byte: 16, recovery: 'again' },
+  /** The reading is sealed to a provider that the collector does not deliver to (yet). */
+  unknownProvider: { byte: 17, recovery: 'again' },
 } as const satisfies Record<string, { byte: number; recovery: Recovery }>;
 
 export type Verdict = keyof typeof VERDICTS;

@@ -5,14 +5,15 @@
  * the chain of signatures, strips everything but `sealed` and passes that on. The broker between them sees what the collector sees.
  *
  *   offset   size
- *        0      1  version = 2
+ *        0      1  version = 3
  *        1      4  slot                  big-endian
  *        5  103+n  pseudonymCertificate  by the trusted third party, of the pseudonym of this slot's day; the area stands in it, n
  *                                        bytes long (protocol/identity/pseudonym-certificate.ts)
  *    108+n    139  certificate           by the pseudonym's key in the TPM, of the software key that signs (certificate.ts)
  *    247+n    326  pass                  of this pseudonym and day, or none (protocol/attestation/pass.ts)
- *    573+n     64  sealed                the reading under HPKE to the provider (reading.ts)
- *    637+n     64  signature             by the software key over "quietmeter/v1/submission" ‖ 00 ‖ bytes 0…636+n, ECDSA r ‖ s
+ *    573+n      8  provider              to which the reading is sealed (provider.ts)
+ *    581+n     64  sealed                the reading under HPKE to that provider (reading.ts)
+ *    645+n     64  signature             by the software key over "quietmeter/v1/submission" ‖ 00 ‖ bytes 0…644+n, ECDSA r ‖ s
  *
  * Everything that is needed to judge one travels in it, whole: the collector looks up nothing. All households of an area send the
  * same number of bytes, with a pass or without.
@@ -32,13 +33,20 @@ import {
 } from '../identity/pseudonym-certificate.ts';
 import { ByteReader, ByteWriter } from '../wire/bytes.ts';
 import { CERTIFICATE_BYTES, type CertifiedKey, decodeCertificate, verifyCertificate } from './certificate.ts';
+import { PROVIDER_REFERENCE_BYTES } from './provider.ts';
 import { SEALED_READING_BYTES } from './reading.ts';
 
-const VERSION = 2;
+const VERSION = 3;
 
 /** No submission is longer, so whatever is longer need not be read. */
 export const SUBMISSION_MOST_BYTES =
-  5 + PSEUDONYM_CERTIFICATE_MOST_BYTES + CERTIFICATE_BYTES + PASS_BYTES + SEALED_READING_BYTES + SIGNATURE_BYTES;
+  5 +
+  PSEUDONYM_CERTIFICATE_MOST_BYTES +
+  CERTIFICATE_BYTES +
+  PASS_BYTES +
+  PROVIDER_REFERENCE_BYTES +
+  SEALED_READING_BYTES +
+  SIGNATURE_BYTES;
 export const SUBMISSION_DIGEST_BYTES = 32;
 
 export interface UnsignedSubmission {
@@ -49,6 +57,8 @@ export interface UnsignedSubmission {
   certificate: Uint8Array;
   /** 326 B; NO_PASS where there is none. */
   pass: Uint8Array;
+  /** 8 B, provider.ts. */
+  provider: Uint8Array;
   /** 64 B, reading.ts. */
   sealed: Uint8Array;
 }
@@ -59,6 +69,8 @@ export interface Submission {
   certificate: Uint8Array;
   /** Null where there is none. */
   pass: Pass | null;
+  /** 8 B, provider.ts. */
+  provider: Uint8Array;
   /** 64 B, reading.ts. */
   sealed: Uint8Array;
   /** r ‖ s, 64 B. */
@@ -75,7 +87,14 @@ export async function signSubmission(
   return Buffer.concat([body, new ByteWriter('submission').bytes('signature', signature, SIGNATURE_BYTES).finish()]);
 }
 
-function encodeBody({ slot, pseudonymCertificate, certificate, pass, sealed }: UnsignedSubmission): Uint8Array {
+function encodeBody({
+  slot,
+  pseudonymCertificate,
+  certificate,
+  pass,
+  provider,
+  sealed,
+}: UnsignedSubmission): Uint8Array {
   decodePseudonymCertificate(pseudonymCertificate, 'submission.pseudonymCertificate');
   return new ByteWriter('submission')
     .u8('version', VERSION)
@@ -83,6 +102,7 @@ function encodeBody({ slot, pseudonymCertificate, certificate, pass, sealed }: U
     .bytes('pseudonymCertificate', pseudonymCertificate, pseudonymCertificate.length)
     .bytes('certificate', certificate, CERTIFICATE_BYTES)
     .bytes('pass', pass, PASS_BYTES)
+    .bytes('provider', provider, PROVIDER_REFERENCE_BYTES)
     .bytes('sealed', sealed, SEALED_READING_BYTES)
     .finish();
 }
@@ -96,6 +116,7 @@ export function decodeSubmission(bytes: Uint8Array): Submission {
     pseudonym: readPseudonymCertificate(reader, 'pseudonymCertificate'),
     certificate: reader.bytes('certificate', CERTIFICATE_BYTES),
     pass: decodePass(reader.bytes('pass', PASS_BYTES), 'submission.pass'),
+    provider: reader.bytes('provider', PROVIDER_REFERENCE_BYTES),
     sealed: reader.bytes('sealed', SEALED_READING_BYTES),
     signature: reader.bytes('signature', SIGNATURE_BYTES),
   };

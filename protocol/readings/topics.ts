@@ -6,8 +6,8 @@
  *   quietmeter/readings/submit/<area>/<address>  the gateway at address  collector
  *   quietmeter/readings/answer/<address>         collector               the gateway at address
  *   quietmeter/readings/listening                collector               every gateway
- *   quietmeter/batches/deliver                   collector               provider
- *   quietmeter/batches/answer                    provider                collector
+ *   quietmeter/batches/deliver/<provider>        collector               that provider
+ *   quietmeter/batches/answer/<provider>         that provider           collector
  *
  * **A gateway's address** is its MQTT client identifier: 80 random bits that it draws afresh for every connection, and a new
  * connection whenever its pseudonym or software key changes; one connection carries one pseudonym's submissions. So nothing in MQTT or TLS lasts longer than the pseudonym: no
@@ -16,7 +16,8 @@
  * broker lets a gateway use its own only: neither answers nor submissions cross.
  *
  * The operator's parties connect to a listener of their own, with a client certificate of the grid's CA whose common name is
- * their role: `collector`, `provider`.
+ * their role: `collector`, `provider`, and `provider-<name>` where there are several; that name is the one in the topics, so that
+ * no provider sees or answers another one's batches.
  *
  * **Nothing relies on the broker's memory.** Quality of service is 1, sessions are clean, nothing is retained; what counts is the
  * answer that comes back when the bytes are on disk. Either side may be gone, so each first subscribes, then speaks: a gateway
@@ -24,20 +25,24 @@
  * is heard by the first. Between collector and provider it is the same, with the provider's `expect` (batch.ts).
  */
 import { AREA_PATTERN } from './area.ts';
+import { PROVIDER_PARTY_PATTERN } from './provider.ts';
 
 export const ADDRESS_BYTES = 10;
 export const ADDRESS_PATTERN = /^[0-9a-f]{20}$/;
 
 const SUBMIT = 'quietmeter/readings/submit';
 const ANSWER = 'quietmeter/readings/answer';
+const BATCH_ANSWER = 'quietmeter/batches/answer';
 
 export const TOPICS = {
   submit: (area: string, address: string): string => `${SUBMIT}/${area}/${address}`,
   everySubmit: `${SUBMIT}/+/+`,
   answer: (address: string): string => `${ANSWER}/${address}`,
   listening: 'quietmeter/readings/listening',
-  batches: 'quietmeter/batches/deliver',
-  batchAnswers: 'quietmeter/batches/answer',
+  /** @param provider PROVIDER_PARTY_PATTERN */
+  batches: (provider: string): string => `quietmeter/batches/deliver/${provider}`,
+  batchAnswers: (provider: string): string => `${BATCH_ANSWER}/${provider}`,
+  everyBatchAnswer: `${BATCH_ANSWER}/+`,
 } as const;
 
 /** Area and address of a submission's topic, or undefined where it is no such topic. */
@@ -52,4 +57,10 @@ export function parseSubmitTopic(topic: string): { area: string; address: string
 export function parseAnswerTopic(topic: string): string | undefined {
   const address = topic.startsWith(`${ANSWER}/`) ? topic.slice(ANSWER.length + 1) : '';
   return ADDRESS_PATTERN.test(address) ? address : undefined;
+}
+
+/** The provider of a batch answer's topic, or undefined. */
+export function parseBatchAnswerTopic(topic: string): string | undefined {
+  const provider = topic.startsWith(`${BATCH_ANSWER}/`) ? topic.slice(BATCH_ANSWER.length + 1) : '';
+  return PROVIDER_PARTY_PATTERN.test(provider) ? provider : undefined;
 }

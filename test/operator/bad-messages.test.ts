@@ -109,8 +109,8 @@ test('what is too big, too fast or not theirs ends at the broker', async (t) => 
   await refused(() => attacker.publish(TOPICS.submit(AREA, victim.address), nothing, once), 'publishRefused');
   await refused(() => attacker.publish(TOPICS.answer(victim.address), nothing, once), 'publishRefused');
   await refused(() => attacker.publish(TOPICS.listening, nothing, once), 'publishRefused');
-  await refused(() => attacker.publish(TOPICS.batches, nothing, once), 'publishRefused');
-  await refused(() => attacker.publish(TOPICS.batchAnswers, nothing, once), 'publishRefused');
+  await refused(() => attacker.publish(TOPICS.batches('provider'), nothing, once), 'publishRefused');
+  await refused(() => attacker.publish(TOPICS.batchAnswers('provider'), nothing, once), 'publishRefused');
   await refused(
     () => attacker.publish(TOPICS.submit(AREA, attacker.address), nothing, { qos: 0, retain: true }),
     'publishRefused',
@@ -123,7 +123,7 @@ test('what is too big, too fast or not theirs ends at the broker', async (t) => 
     '#',
     TOPICS.everySubmit,
     TOPICS.answer(victim.address),
-    TOPICS.batches,
+    TOPICS.batches('provider'),
     '$SYS/#',
     'quietmeter/#',
   ])
@@ -210,7 +210,7 @@ async function actAsCollector(
   const answers: Uint8Array[] = [];
   client.on('message', (_topic, payload) => answers.push(payload));
   await new Promise((done) => client.once('connect', done));
-  await client.subscribeAsync(TOPICS.batchAnswers, { qos: 1 });
+  await client.subscribeAsync(TOPICS.everyBatchAnswer, { qos: 1 });
   return { client, answers };
 }
 
@@ -228,7 +228,7 @@ test('forged, reordered and doubled batches do not move the provider', async (t)
     const content: Batch = { kind: 'regular', epoch, counter, slot, area: AREA, items };
     return encodeBatch(content, macKey);
   };
-  const send = (bytes: Uint8Array) => client.publishAsync(TOPICS.batches, bytes as Buffer, { qos: 1 });
+  const send = (bytes: Uint8Array) => client.publishAsync(TOPICS.batches('provider'), bytes as Buffer, { qos: 1 });
   const heard = () =>
     answers.map((bytes) => decodeBatchAnswer(bytes, key)).map(({ status, counter }) => `${status} ${counter}`);
   const [first, second, third] = await Promise.all([1, 2, 3].map((counter) => batch(counter, key)));

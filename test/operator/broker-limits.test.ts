@@ -95,8 +95,11 @@ test('every role may do what the table says and nothing else', (t) => {
     TOPICS.answer(ADDRESS),
     TOPICS.answer(OTHER),
     TOPICS.listening,
-    TOPICS.batches,
-    TOPICS.batchAnswers,
+    TOPICS.batches('provider'),
+    TOPICS.batches('provider-sun'),
+    TOPICS.batchAnswers('provider'),
+    TOPICS.batchAnswers('provider-sun'),
+    TOPICS.everyBatchAnswer,
     TOPICS.everySubmit,
     'quietmeter/#',
     '#',
@@ -118,11 +121,14 @@ test('every role may do what the table says and nothing else', (t) => {
     TOPICS.answer(ADDRESS),
     TOPICS.answer(OTHER),
     TOPICS.listening,
-    TOPICS.batches,
+    TOPICS.batches('provider'),
+    TOPICS.batches('provider-sun'),
   ]);
-  t.deepEqual(allowed('collector', 'collector', 'subscribe'), [TOPICS.batchAnswers, TOPICS.everySubmit]);
-  t.deepEqual(allowed('provider', 'provider', 'publish'), [TOPICS.batchAnswers]);
-  t.deepEqual(allowed('provider', 'provider', 'subscribe'), [TOPICS.batches]);
+  t.deepEqual(allowed('collector', 'collector', 'subscribe'), [TOPICS.everyBatchAnswer, TOPICS.everySubmit]);
+  for (const name of ['provider', 'provider-sun']) {
+    t.deepEqual(allowed('provider', name, 'publish'), [TOPICS.batchAnswers(name)]);
+    t.deepEqual(allowed('provider', name, 'subscribe'), [TOPICS.batches(name)]);
+  }
 });
 
 test('nothing is retained, and nothing is sent in four steps', (t) => {

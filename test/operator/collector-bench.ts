@@ -26,7 +26,8 @@ export const trust: Trust = {
 export function setUp(t: ExecutionContext, options: Partial<CollectorOptions> = {}) {
   const directory = mkdtempSync(join(tmpdir(), 'quietmeter-collector-'));
   t.teardown(() => rmSync(directory, { recursive: true, force: true }));
-  const settings = { trust, macKey, k: 3, graceMs: GRACE_MS, settlementDelayDays: 35, ...options };
+  const providers = [{ party: 'provider', readingKeys: [provider.publicKey], macKey }];
+  const settings = { trust, providers, k: 3, graceMs: GRACE_MS, settlementDelayDays: 35, ...options };
   const reopen = (): { collector: Collector; store: CollectorStore } => {
     const store = new CollectorStore(join(directory, 'collector.sqlite'));
     return { store, collector: new Collector({ store, ...settings }) };
@@ -41,10 +42,11 @@ export const report = (household: TestHousehold, slot: number, importWh = 100): 
 export const verdicts = (collector: Collector, ...submissions: Uint8Array[]): string[] =>
   collector.accept(submissions.map((bytes) => ({ area: AREA, bytes }))).map(({ verdict }) => verdict);
 export const batchesOf = (store: CollectorStore): Batch[] =>
-  store.batchesFrom(0, 1e6).map(({ bytes }) => decodeBatch(bytes, macKey));
+  store.batchesFrom('provider', 0, 1e6).map(({ bytes }) => decodeBatch(bytes, macKey));
 export const acknowledge = (collector: Collector, store: CollectorStore): void => {
-  for (const { counter, bytes } of store.batchesFrom(0, 1e6)) {
+  for (const { counter, bytes } of store.batchesFrom('provider', 0, 1e6)) {
     const { epoch } = decodeBatch(bytes, macKey);
-    collector.answered(encodeBatchAnswer({ status: 'stored', epoch, counter, digest: batchDigest(bytes) }, macKey));
+    const answer = { status: 'stored' as const, epoch, counter, digest: batchDigest(bytes) };
+    collector.answered('provider', encodeBatchAnswer(answer, macKey));
   }
 };

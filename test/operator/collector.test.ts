@@ -78,7 +78,10 @@ test("a sealed reading that a neighbour copies is not taken as the neighbour's o
   collector.advance(afterSlot(START_SLOT));
   const bytes = await report(victim, START_SLOT);
   const sealed = bytes.subarray(bytes.length - 128, bytes.length - 64);
-  t.deepEqual(verdicts(collector, bytes, await copycat.submissionOf(START_SLOT, sealed)), ['stored', 'conflict']);
+  t.deepEqual(verdicts(collector, bytes, await copycat.submissionOf(START_SLOT, sealed, provider.publicKey)), [
+    'stored',
+    'conflict',
+  ]);
 });
 
 test('what is not to be believed is refused, each for its own reason, and changes nothing', async (t) => {
@@ -200,16 +203,19 @@ test('a batch is kept until an answer under the MAC says that this batch is on d
   collector.advance(afterSlot(START_SLOT));
   verdicts(collector, await report(household, START_SLOT));
   collector.advance(closed(START_SLOT));
-  const [{ bytes }] = store.batchesFrom(0, 1);
+  const [{ bytes }] = store.batchesFrom('provider', 0, 1);
   const epoch = monthOf(START_MS);
   const digest = batchDigest(bytes);
   const stored = { status: 'stored' as const, epoch, counter: 1, digest };
-  t.false(collector.answered(encodeBatchAnswer(stored, Buffer.alloc(32, 8))), 'another key');
-  t.false(collector.answered(encodeBatchAnswer({ ...stored, digest: new Uint8Array(32) }, macKey)), 'another batch');
-  t.false(collector.answered(encodeBatchAnswer({ ...stored, status: 'refused' }, macKey)));
-  t.false(collector.answered(encodeBatchAnswer({ ...stored, counter: 2 }, macKey)));
-  t.false(collector.answered(new Uint8Array(9)));
-  t.true(collector.answered(encodeBatchAnswer(expecting(epoch, 1), macKey)), 'asks to send again');
+  t.false(collector.answered('provider', encodeBatchAnswer(stored, Buffer.alloc(32, 8))), 'another key');
+  t.false(
+    collector.answered('provider', encodeBatchAnswer({ ...stored, digest: new Uint8Array(32) }, macKey)),
+    'another batch',
+  );
+  t.false(collector.answered('provider', encodeBatchAnswer({ ...stored, status: 'refused' }, macKey)));
+  t.false(collector.answered('provider', encodeBatchAnswer({ ...stored, counter: 2 }, macKey)));
+  t.false(collector.answered('provider', new Uint8Array(9)));
+  t.true(collector.answered('provider', encodeBatchAnswer(expecting(epoch, 1), macKey)), 'asks to send again');
   t.is(store.unacknowledged(), 1);
   t.deepEqual(collector.counters.read(), {
     answerForged: 1,
@@ -217,8 +223,8 @@ test('a batch is kept until an answer under the MAC says that this batch is on d
     answerOfAnotherBatch: 1,
     batchRefused: 1,
   });
-  collector.answered(encodeBatchAnswer(stored, macKey));
-  collector.answered(encodeBatchAnswer(stored, macKey));
+  collector.answered('provider', encodeBatchAnswer(stored, macKey));
+  collector.answered('provider', encodeBatchAnswer(stored, macKey));
   t.is(store.unacknowledged(), 0);
 });
 

@@ -24,7 +24,7 @@ const collector = {
     passMasterKey: 'cd'.repeat(32),
     passKeysFile: 'pass-keys.bin',
   },
-  macKeyFile: 'mac.key',
+  providers: [{ party: 'provider', readingKeys: ['ef'.repeat(32)], macKeyFile: 'mac.key' }],
 };
 
 test('defaults are filled in and paths are those beside the file', (t) => {

@@ -13,6 +13,7 @@ import { generateSigningKey, type SigningKey, signP256 } from '../../protocol/cr
 import { dayOfSlot } from '../../protocol/identity/pseudonym-certificate.ts';
 import { type Acknowledgement, decodeAcknowledgement } from '../../protocol/readings/acknowledgement.ts';
 import { issueCertificate } from '../../protocol/readings/certificate.ts';
+import { providerReference } from '../../protocol/readings/provider.ts';
 import { type Reading, sealReading } from '../../protocol/readings/reading.ts';
 import { signSubmission, submissionDigest } from '../../protocol/readings/submission.ts';
 import { ADDRESS_BYTES, TOPICS } from '../../protocol/readings/topics.ts';
@@ -69,13 +70,20 @@ export class TestHousehold {
   }
 
   async submission(reading: Reading, providerPublicKey: Uint8Array): Promise<Uint8Array> {
-    return this.submissionOf(reading.slot, await sealReading(reading, this.area, providerPublicKey));
+    const sealed = await sealReading(reading, this.area, providerPublicKey);
+    return this.submissionOf(reading.slot, sealed, providerPublicKey);
   }
 
   /** @param change of what an honest household would send */
-  async submissionOf(slot: number, sealed: Uint8Array, change: Partial<HouseholdDay> = {}): Promise<Uint8Array> {
+  async submissionOf(
+    slot: number,
+    sealed: Uint8Array,
+    providerPublicKey: Uint8Array,
+    change: Partial<HouseholdDay> = {},
+  ): Promise<Uint8Array> {
     const { software, pseudonymCertificate, certificate, pass } = { ...(await this.day(slot)), ...change };
-    const sent = { slot, pseudonymCertificate, certificate, pass: this.attested ? pass : NO_PASS, sealed };
+    const provider = providerReference(providerPublicKey);
+    const sent = { slot, pseudonymCertificate, certificate, pass: this.attested ? pass : NO_PASS, provider, sealed };
     return signSubmission(sent, (message) => signP256(software.privateKey, message));
   }
 

@@ -32,6 +32,7 @@ const changed = async (household: TestHousehold, slot: number, change: Partial<H
   household.submissionOf(
     slot,
     await sealReading({ slot, importWh: 50, exportWh: 0 }, AREA, provider.publicKey),
+    provider.publicKey,
     change,
   );
 
@@ -90,7 +91,9 @@ test('a sealed reading is one reading, whether it waits for its slot or for the 
   const [copycat] = homes(1, false);
   collector.advance(afterSlot(START_SLOT));
   const sealed = await sealReading({ slot: START_SLOT, importWh: 50, exportWh: 0 }, AREA, provider.publicKey);
-  const [own, copied] = await Promise.all([victim, copycat].map((home) => home.submissionOf(START_SLOT, sealed)));
+  const [own, copied] = await Promise.all(
+    [victim, copycat].map((home) => home.submissionOf(START_SLOT, sealed, provider.publicKey)),
+  );
   t.deepEqual(verdicts(collector, own, copied), ['stored', 'conflict']);
 });
 

@@ -102,8 +102,8 @@ run(
     for (const topic of [
       TOPICS.answer(two.address),
       TOPICS.everySubmit,
-      TOPICS.batches,
-      controlTopic(AREA),
+      TOPICS.batches('provider'),
+      controlTopic(AREA, new Uint8Array(32)),
       '#',
       '$SYS/#',
     ]) {
@@ -112,7 +112,7 @@ run(
       await one.subscribe(topic);
       two.publish(TOPICS.answer(two.address), new Uint8Array(3));
       two.publish(TOPICS.submit(AREA, one.address), new Uint8Array(3));
-      two.publish(controlTopic(AREA), new Uint8Array(3));
+      two.publish(controlTopic(AREA, new Uint8Array(32)), new Uint8Array(3));
       const bytes = await grid.households[0].submission(
         { slot: START_SLOT + slots, importWh: 0, exportWh: 0 },
         grid.side.providerPublicKey,

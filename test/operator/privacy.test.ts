@@ -117,6 +117,7 @@ test('late readings that stay do not tell by their place in the file when they c
         {
           slot: START_SLOT,
           area: AREA,
+          provider: 'provider',
           pseudonym: pseudonyms[i],
           digest: Buffer.alloc(32, i),
           sealed: items[i],
@@ -158,12 +159,13 @@ test('no table of the collector ties a pseudonym to a sealed item, or tells when
     ]),
   );
   t.deepEqual(columns, {
-    batches: ['counter', 'bytes'],
-    held: ['slot', 'area', 'sealed', 'late'],
+    batches: ['provider', 'counter', 'bytes'],
+    counters: ['provider', 'counter'],
+    held: ['slot', 'area', 'sealed', 'provider', 'late'],
     passes: ['day', 'pseudonym', 'digest'],
     seen: ['slot', 'pseudonym', 'digest'],
     state: ['name', 'value'],
   });
-  for (const { name, sql } of tables) if (name !== 'batches') t.regex(sql, /WITHOUT ROWID/, name);
+  for (const { name, sql } of tables) t.regex(sql, /WITHOUT ROWID/, name);
   database.close();
 });

@@ -70,7 +70,7 @@ class House {
       clock: this.clock,
       area: 'north-1',
       controlKey: () => key.publicKey,
-      provider: null,
+      provider: () => null,
       appliances: [boiler, car],
       timeZone: 'UTC',
       importPrice: () => this.price,

@@ -129,23 +129,26 @@ test('an OpenADR event is an order; the same event again is the same message', (
 });
 
 test('at the broker the provider says it, every gateway hears it, and nobody else says it', (t) => {
-  const topic = controlTopic('north-1');
+  const topic = controlTopic('north-1', new Uint8Array(32));
   const said = { topic, qos: 1, retain: false };
   t.true(mayPublish('provider', 'provider', said));
   t.false(mayPublish('provider', 'provider', { ...said, retain: true }));
-  t.false(mayPublish('provider', 'provider', { ...said, topic: 'quietmeter/control/north-1/x' }));
+  t.false(mayPublish('provider', 'provider', { ...said, topic: `${topic}/x` }));
   t.false(mayPublish('gateway', '0123456789abcdef0123', said));
   t.false(mayPublish('collector', 'collector', said));
   t.true(maySubscribe('gateway', '0123456789abcdef0123', topic));
-  for (const filter of ['quietmeter/control/+', 'quietmeter/control/#', 'quietmeter/control'])
+  for (const filter of ['quietmeter/control/+/+', 'quietmeter/control/#', 'quietmeter/control/north-1'])
     t.false(maySubscribe('gateway', '0123456789abcdef0123', filter), filter);
   const acl = (name: string): string[] =>
     readFileSync(join(import.meta.dirname, `../../../operator/broker/mosquitto/${name}.acl`), 'utf8').split('\n');
   t.deepEqual(
     [...acl('gateways'), ...acl('parties')].filter((line) => line.includes('/control/')),
-    ['topic read quietmeter/control/+', 'topic write quietmeter/control/+'],
+    ['topic read quietmeter/control/+/+', 'topic write quietmeter/control/+/+'],
   );
-  t.is(acl('parties').lastIndexOf('user provider') < acl('parties').indexOf('topic write quietmeter/control/+'), true);
+  t.is(
+    acl('parties').lastIndexOf('user provider') < acl('parties').indexOf('topic write quietmeter/control/+/+'),
+    true,
+  );
 });
 
 test('from the console over provider and broker to a gateway; who comes late asks', async (t) => {
@@ -168,7 +171,9 @@ test('from the console over provider and broker to a gateway; who comes late ask
   const broadcasts = new Broadcasts({
     url: grid.side.gatewayAccess.url,
     ca: readFileSync(ca.caFile, 'utf8'),
-    broadcasts: [{ topic: controlTopic('north-1'), heard: (payload) => void heard.push(payload) }],
+    broadcasts: [
+      { topic: controlTopic('north-1', ed25519PublicKey(privateKey)), heard: (payload) => void heard.push(payload) },
+    ],
     listening: () => {
       listening = true;
     },

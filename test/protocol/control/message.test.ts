@@ -194,8 +194,15 @@ test('a flood: so many of one hour of issue are taken, the others are refused; t
 });
 
 test('topics', (t) => {
-  t.is(controlTopic('north-1'), 'quietmeter/control/north-1');
-  t.is(parseControlTopic('quietmeter/control/north-1'), 'north-1');
-  for (const topic of ['quietmeter/control/+', 'quietmeter/control/', 'quietmeter/control/a/b', 'quietmeter/prices/a'])
+  const topic = controlTopic('north-1', new Uint8Array(32));
+  t.regex(topic, /^quietmeter\/control\/north-1\/[0-9a-f]{16}$/);
+  t.not(controlTopic('north-1', new Uint8Array(32).fill(1)), topic, 'another provider, another topic');
+  t.is(parseControlTopic(topic), 'north-1');
+  for (const topic of [
+    'quietmeter/control/+/+',
+    'quietmeter/control/',
+    'quietmeter/control/a',
+    'quietmeter/control/a/b',
+  ])
     t.is(parseControlTopic(topic), undefined, topic);
 });

@@ -33,7 +33,7 @@ test('only what is on disk is done; what may pass is said again', (t) => {
   );
   t.deepEqual(
     verdicts.filter((verdict) => recoveryOf(verdict) === 'again'),
-    ['tooEarly', 'passKeyMissing'],
+    ['tooEarly', 'passKeyMissing', 'unknownProvider'],
   );
 });
 

@@ -5,6 +5,7 @@ import { generateHpkeKeyPair } from '../../../protocol/crypto/hpke.ts';
 import { generateSigningKey, P256Error, signP256 } from '../../../protocol/crypto/p256.ts';
 import { issuePseudonymCertificate } from '../../../protocol/identity/pseudonym-certificate.ts';
 import { CERTIFICATE_BYTES, CertificateError, issueCertificate } from '../../../protocol/readings/certificate.ts';
+import { providerReference } from '../../../protocol/readings/provider.ts';
 import { sealReading } from '../../../protocol/readings/reading.ts';
 import {
   decodeSubmission,
@@ -30,7 +31,8 @@ const pseudonymCertificate = await issuePseudonymCertificate(
   { day: SLOT / 96, publicKey: tpm.publicKey, area: 'north-1' },
   (message) => signP256(thirdParty.privateKey, message),
 );
-const unsigned = { slot: SLOT + 3, pseudonymCertificate, certificate, pass: NO_PASS, sealed };
+const reference = providerReference(provider.publicKey);
+const unsigned = { slot: SLOT + 3, pseudonymCertificate, certificate, pass: NO_PASS, provider: reference, sealed };
 const bytes = await signSubmission(unsigned, (message) => signP256(software.privateKey, message));
 
 test('the layout is the one in the comment', async (t) => {
@@ -42,6 +44,7 @@ test('the layout is the one in the comment', async (t) => {
       pseudonymCertificate: Buffer.concat([named, Buffer.alloc(64, 0xab)]),
       certificate: new Uint8Array(139).fill(0xcc),
       pass: new Uint8Array(326).fill(0xda),
+      provider: new Uint8Array(8).fill(0x9f),
       sealed: new Uint8Array(64).fill(0x5e),
     },
     () => new Uint8Array(64).fill(0x51),
@@ -49,7 +52,7 @@ test('the layout is the one in the comment', async (t) => {
   const chain = `01${'aa'.repeat(37)}02${'6e31'}${'ab'.repeat(64)}${'cc'.repeat(139)}`;
   t.is(
     Buffer.from(plain).toString('hex'),
-    `02${'01020304'}${chain}${'da'.repeat(326)}${'5e'.repeat(64)}${'51'.repeat(64)}`,
+    `03${'01020304'}${chain}${'da'.repeat(326)}${'9f'.repeat(8)}${'5e'.repeat(64)}${'51'.repeat(64)}`,
   );
   t.deepEqual([CERTIFICATE_BYTES, PASS_BYTES], [139, 326]);
 });
@@ -71,6 +74,7 @@ test('what was signed is decoded and holds', (t) => {
   t.is(submission.pseudonym.day, SLOT / 96);
   t.deepEqual(Buffer.from(submission.pseudonym.publicKey), Buffer.from(tpm.publicKey));
   t.is(submission.pass, null);
+  t.deepEqual(Buffer.from(submission.provider), Buffer.from(reference));
   t.deepEqual(Buffer.from(submission.sealed), Buffer.from(sealed));
   t.notThrows(() => verifySubmission(submission, bytes));
   t.true(bytes.length < SUBMISSION_MOST_BYTES);
@@ -115,7 +119,7 @@ test('a certificate of another household, or of another day, does not carry it',
 });
 
 test('no other version is read, the one without a pseudonym certificate least', (t) => {
-  for (const version of [0, 1, 3]) {
+  for (const version of [0, 1, 2, 4]) {
     const other = Buffer.concat([Buffer.of(version), bytes.subarray(1)]);
     t.is(t.throws(() => decodeSubmission(other), { instanceOf: MalformedError })!.path, 'submission.version');
   }
