@@ -18,7 +18,7 @@ import { KEY_ID_BYTES, VALUE_ID_BYTES } from './values.ts';
  *   anonymous: by the one door (fixed bundle, relay); the centre learns slot and how many, of nobody
  *   SALE, sealed        ──►    door.post('control-centre', sealed) ──►  checks, L2: each credential once; signs the receipts blindly
  *   ANSWER              ◄──    the door's answer list, fetched whole ◄─ by saleId, readable by the meter of the sale only
- *                              GET /selling/accepted/EPOCH         ◄──  L2, hashed, sorted, signed, for everybody    (acceptance-list.ts)
+ *                              POST /selling/accepted {epoch}      ◄──  L2, hashed, sorted, signed, for everybody    (acceptance-list.ts)
  *
  *   under a name, after the month; receipt mode opens nothing
  *   receipts            ──►    POST /selling/deposit, in parts     ──►  each receipt once; signed statement          (statement.ts)
@@ -27,7 +27,7 @@ import { KEY_ID_BYTES, VALUE_ID_BYTES } from './values.ts';
  *   credentials never shown ─► POST /selling/return
  *                              POST /selling/settlement            ──►  opened weighted sum of the exports: payment
  *
- *   without a name, the same for everybody: GET /selling/keyset, /selling/terms, /selling/weights
+ *   without a name, the same for everybody: GET /selling/keyset, /selling/terms
  *
  * The meter journals what it is about to send before it sends it, and sends the same bytes until an ANSWER covers them: the same
  * SALE gets the same ANSWER, byte for byte. A fresh blinding is never sent for a credential that was shown.
