@@ -37,23 +37,36 @@ export interface Grid {
   broker: Party;
   collector: Party;
   provider: Party;
+  verifier: Party;
   /** Whom gateways call under their name, while they settle: they hear the time first. */
   services: Party[];
+}
+
+/** Something that people do at an instant of the run. */
+export interface Happening {
+  atMs: number;
+  act(): Promise<void> | void;
 }
 
 export class Conductor {
   readonly connected: Connected[];
   readonly grid: Grid;
   #nowMs: number;
-  #events: { atMs: number; act(): Promise<void> | void }[] = [];
+  #events: Happening[];
   /** Parties that die during the next step. */
   #doomed = new Set<Party>();
   #killed = new Set<Party>();
 
-  constructor(connected: Connected[], grid: Grid, startMs: number, faults: FaultEvent[]) {
+  constructor(
+    connected: Connected[],
+    grid: Grid,
+    startMs: number,
+    { faults, happenings }: { faults: FaultEvent[]; happenings: Happening[] },
+  ) {
     this.connected = connected;
     this.grid = grid;
     this.#nowMs = startMs;
+    this.#events = [...happenings];
     for (const fault of faults) this.#plan(fault);
     this.#events.sort((a, b) => a.atMs - b.atMs);
   }

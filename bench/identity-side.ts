@@ -24,6 +24,7 @@ import { drawPin, hashPin } from '../protocol/identity/pin.ts';
 import { issueRevocationList } from '../protocol/identity/revocation-list.ts';
 import type { GridCa } from './grid-ca.ts';
 import { freePorts } from './grid-side.ts';
+import type { BenchReleases } from './releases.ts';
 
 const HOST = '127.0.0.1';
 /** Protocol time of a bench may be any. */
@@ -38,6 +39,8 @@ export interface IdentitySideOptions {
   clock?: 'conductor' | 'system';
   /** Where the third party's keys are kept; in `directory` unless told. */
   keysDirectory?: string;
+  /** What the third party serves; none unless told. */
+  releases?: Pick<BenchReleases, 'folder' | 'releaseKey'>;
 }
 
 export interface Letter {
@@ -109,6 +112,7 @@ export async function prepareIdentitySide(options: IdentitySideOptions): Promise
         authorityKeyFile: keys.authorityKeyFile,
         endorsementRootsDir: rootsDir,
         publicDir,
+        releases: options.releases && { folder: options.releases.folder, releaseKey: options.releases.releaseKey },
       }),
       gridOperator: config('grid-operator', {
         stateDir: join(directory, 'grid-operator'),

@@ -19,7 +19,9 @@ import { makeChip } from './board/adc-model.ts';
 import { calibrateChip } from './board/calibrate-chip.ts';
 import { VirtualBoard } from './board/virtual-board.ts';
 import { Conductor, type Connected } from './conductor.ts';
+import { type ControlOutcome, happeningsOf } from './happenings.ts';
 import { HOUSE_AFTER_METER_MS, Household } from './household.ts';
+import { gatewayMain, installGateway, unpackDelivered } from './installation.ts';
 import { type Installation, type Operators, prepareOperators } from './operators.ts';
 import { Party } from './party.ts';
 import type { Progress } from './progress.ts';
@@ -28,7 +30,6 @@ import { faultEvents, loadOf, type Scenario, type ScenarioHousehold } from './sc
 import { cloneTpm, type RunningTpm, setUpTpms, startTpm } from './software-tpm.ts';
 import { Truth } from './truth.ts';
 
-const root = resolve(import.meta.dirname, '..');
 /** Real time: 35 days' keys are made and certified in a TPM. */
 const INITIALISED_WITHIN_MS = 120_000;
 /** What an ordinary crystal is off, millionths. */
@@ -67,10 +68,19 @@ export interface PageAddress {
 export class Neighbourhood {
   readonly conductor: Conductor;
   readonly pages: PageAddress[];
+  /** Grows while the days run. */
+  readonly control: ControlOutcome;
   readonly #tpms: RunningTpm[];
   readonly #operators: Operators;
 
-  private constructor(conductor: Conductor, pages: PageAddress[], tpms: RunningTpm[], operators: Operators) {
+  private constructor(
+    conductor: Conductor,
+    pages: PageAddress[],
+    tpms: RunningTpm[],
+    operators: Operators,
+    control: ControlOutcome,
+  ) {
+    this.control = control;
     this.conductor = conductor;
     this.pages = pages;
     this.#tpms = tpms;
@@ -127,6 +137,8 @@ export class Neighbourhood {
       progress.task('gateways: installed, initialised, attested');
       const connected: Connected[] = [];
       const pages: PageAddress[] = [];
+      const software = join(runDir, 'software');
+      unpackDelivered(software, operators.releases.software.files);
       const typed: PersonalData[] = [];
       const installations: Installation[] = [];
       for (const [index, { id, name }] of households.entries()) {
@@ -139,8 +151,11 @@ export class Neighbourhood {
       for (const [index, spec] of households.entries()) {
         const { id, name } = spec;
         const port = nthPort(options.port, index);
+        const { updates, ...grid } = installations[index].gatewayConfig;
+        const installed = installGateway(join(runDir, 'installations', id), software);
         const config = {
-          ...installations[index].gatewayConfig,
+          ...grid,
+          updates: { ...(updates as object), installation: installed.root },
           householdId: id,
           householdName: name,
           dataDir: join(homes[index], 'gateway'),
@@ -155,9 +170,10 @@ export class Neighbourhood {
         writeFileSync(configPath, `${JSON.stringify(config, null, 2)}\n`, { mode: 0o600 });
         const gateway = new Party({
           name: `gateway:${id}`,
-          main: join(root, 'gateway', 'main.ts'),
+          main: () => gatewayMain(installed),
           configPath,
           logPath: join(runDir, `gateway-${id}.log`),
+          restartMachine: () => tpms[index].reset(),
         });
         started.push(gateway);
         const { url, firstPassword, authorityFingerprint } = await gateway.start();
@@ -167,7 +183,12 @@ export class Neighbourhood {
         connected.push({ household, gateway });
         progress.at((index + 1) / households.length / 2);
       }
-      const conductor = new Conductor(connected, operators.grid, meterOnMs, faultEvents(scenario, startMs));
+      const gateways = connected.map(({ gateway }) => gateway);
+      const planned = happeningsOf(scenario, startMs, operators, gateways);
+      const conductor = new Conductor(connected, operators.grid, meterOnMs, {
+        faults: faultEvents(scenario, startMs),
+        happenings: planned.happenings,
+      });
       for (const { household } of connected) household.start();
       await conductor.greet();
       for (const [index, { gateway }] of connected.entries()) {
@@ -186,7 +207,7 @@ export class Neighbourhood {
           pages.push({ name: "The grid operator's console", url, firstPassword, passwordFile, authorityFingerprint });
       }
       progress.done();
-      return new Neighbourhood(conductor, pages, tpms, operators);
+      return new Neighbourhood(conductor, pages, tpms, operators, planned.control);
     } catch (error) {
       await Promise.allSettled(started.reverse().map((one) => one.stop()));
       throw error;

@@ -6,7 +6,9 @@ import { generateKeyPairSync } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { Tpm } from '../gateway/tpm/tpm.ts';
+import { callAs } from '../operator/shared/client.ts';
 import { NV_INDEX } from '../protocol/attestation/policy.ts';
+import { type ControlOrder, controlSendCall } from '../protocol/control/services.ts';
 import { rawReleaseKey } from '../protocol/updates/manifest.ts';
 import { prepareBilling } from './billing.ts';
 import type { Grid } from './conductor.ts';
@@ -51,20 +53,29 @@ export interface Operators {
   /** All of them, in the order in which they are to be ended. */
   parties: Party[];
   console: Party | null;
+  /** What is released; who adds one here has it rolled out. */
+  releases: BenchReleases;
   /** Starts everybody but the verifier, and tells them the time. */
   start(startMs: number): Promise<void>;
   /** Registers a household's TPM under an address, and writes to its customer. */
   install(id: string, address: string, tcti: string): Promise<Installation>;
   /** All are installed: the register goes to the third party and, which starts now, to the verifier. */
   registered(startMs: number): Promise<void>;
+  /** The provider's people: tells the area's appliances something. @returns the message's id, hexadecimal */
+  order(order: Omit<ControlOrder, 'id' | 'area'>): Promise<string>;
 }
 
 export async function prepareOperators(options: OperatorsOptions): Promise<Operators> {
   const { runDir, area, k, image } = options;
   const ca = await GridCa.open(options.caDir);
   const folder = (name: string): string => join(runDir, name);
-  const identity = await prepareIdentitySide({ directory: folder('identity'), ca, tpmCaDir: options.tpmCaDir });
   const releases = new BenchReleases(folder('releases'), image);
+  const identity = await prepareIdentitySide({
+    directory: folder('identity'),
+    ca,
+    tpmCaDir: options.tpmCaDir,
+    releases,
+  });
   const verifier = await prepareVerifier({
     directory: runDir,
     ca,
@@ -131,7 +142,7 @@ export async function prepareOperators(options: OperatorsOptions): Promise<Opera
   const services = [thirdParty, gridOperator, verifying];
 
   return {
-    grid: { broker, collector, provider, services },
+    grid: { broker, collector, provider, verifier: verifying, services },
     parties: [
       ...(consoleParty ? [consoleParty] : []),
       collector,
@@ -142,6 +153,7 @@ export async function prepareOperators(options: OperatorsOptions): Promise<Opera
       broker,
     ],
     console: consoleParty,
+    releases,
     async start(startMs) {
       await broker.start();
       const others = [thirdParty, gridOperator, collector, provider];
@@ -152,6 +164,11 @@ export async function prepareOperators(options: OperatorsOptions): Promise<Opera
       await gridOperator.advance(startMs, true);
       await verifying.start();
       await verifying.advance(startMs, true);
+    },
+    async order(order) {
+      const call = { url: controlUrl, caFile: ca.caFile, ...controlSendCall };
+      const { id } = await callAs(await ca.client(PROVIDER), { ...call, body: { ...order, area } });
+      return Buffer.from(id).toString('hex');
     },
     async install(id, address, tcti) {
       const tpm = await Tpm.open(tcti);
@@ -174,6 +191,11 @@ export async function prepareOperators(options: OperatorsOptions): Promise<Opera
           billing: {
             ...billing.gateway,
             sealing: releases.sealing(folder(`authorizations-${id}.json`)),
+          },
+          updates: {
+            source: { url: identity.urls.trustedThirdParty, caFile: ca.caFile },
+            releaseKey: releases.releaseKey,
+            delivered: DELIVERED,
           },
           control: {
             controlKey: Buffer.from(rawReleaseKey(control.publicKey)).toString('hex'),

@@ -4,7 +4,14 @@
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
-import type { AdvanceMessage, PartyMessage, ReadyMessage, SettledMessage } from '../protocol/conductor/messages.ts';
+import { RESTART_CODE, RESTART_MACHINE_CODE } from '../gateway/update/launcher.ts';
+import type {
+  AdvanceMessage,
+  AskMessage,
+  PartyMessage,
+  ReadyMessage,
+  SettledMessage,
+} from '../protocol/conductor/messages.ts';
 
 /** The process ended while something was expected of it. */
 export class PartyGone extends Error {
@@ -19,10 +26,12 @@ export class PartyGone extends Error {
 export interface PartyOptions {
   /** For people and log files: `collector`, `gateway of house-1`. */
   name: string;
-  /** The main file, and the JSON it is started with. */
-  main: string;
+  /** The main file, asked for at each start where it may change, and the JSON it is started with. */
+  main: string | (() => string);
   configPath: string;
   logPath: string;
+  /** Restarts the machine that the party runs on, as far as there is one; for a gateway, whose launcher this class plays. */
+  restartMachine?(): Promise<void>;
 }
 
 interface Waiting<T> {
@@ -35,8 +44,10 @@ export class Party {
   #options: PartyOptions;
   #child: ChildProcess | null = null;
   #ready: Waiting<ReadyMessage> | null = null;
-  #settled: (Waiting<SettledMessage> & { toMs: number }) | null = null;
-  #answers = new Map<number, Waiting<unknown>>();
+  #settled: (Waiting<SettledMessage> & { toMs: number; message: AdvanceMessage }) | null = null;
+  #answers = new Map<number, Waiting<unknown> & { message: AskMessage }>();
+  /** Under way between two releases of itself. */
+  #restart: Promise<void> | null = null;
   #nextQuestion = 1;
   #busy = false;
   #fromParty: Uint8Array[] = [];
@@ -48,7 +59,7 @@ export class Party {
   }
 
   get running(): boolean {
-    return this.#child !== null;
+    return this.#child !== null || this.#restart !== null;
   }
 
   /** A gateway in the middle of a long talk with its meter, as it said when it settled last. */
@@ -64,7 +75,8 @@ export class Party {
   start(): Promise<ReadyMessage> {
     if (this.#child) throw new Error(`${this.name} is running already`);
     const log = openSync(this.#options.logPath, 'a', 0o600);
-    const child = fork(this.#options.main, [this.#options.configPath], {
+    const { main, configPath } = this.#options;
+    const child = fork(typeof main === 'string' ? main : main(), [configPath], {
       serialization: 'advanced',
       // a party has little garbage: a third less memory for the same time
       execArgv: ['--max-semi-space-size=2'],
@@ -75,6 +87,13 @@ export class Party {
     this.#ended = new Promise((done) => {
       child.once('exit', (code, signal) => {
         this.#child = null;
+        if (code === RESTART_CODE || code === RESTART_MACHINE_CODE) {
+          this.#restart = this.#startAgain(code).finally(() => {
+            this.#restart = null;
+          });
+          done();
+          return;
+        }
         const why = signal ? `ended by ${signal}` : `ended with code ${code}\n${this.#logTail()}`;
         this.#rejectAll(new PartyGone(this.name, why));
         done();
@@ -91,13 +110,13 @@ export class Party {
    * What a gateway wrote to its meter is kept for `takeSerial`.
    */
   advance(toMs: number, deliver: boolean, serial?: Uint8Array): Promise<SettledMessage> {
-    const child = this.#child;
-    if (!child) return Promise.reject(new PartyGone(this.name, ''));
+    if (!this.running) return Promise.reject(new PartyGone(this.name, ''));
     const message: AdvanceMessage = { type: 'advance', toMs, deliver, serial };
     const previous = this.#settled;
     const promise = new Promise<SettledMessage>((resolve, reject) => {
       this.#settled = {
         toMs,
+        message,
         resolve: (value) => {
           previous?.resolve(value);
           resolve(value);
@@ -108,7 +127,7 @@ export class Party {
         },
       };
     });
-    child.send(message, () => {});
+    this.#send(message);
     return promise;
   }
 
@@ -118,12 +137,11 @@ export class Party {
   }
 
   ask(question: string, argument?: unknown): Promise<unknown> {
-    const child = this.#child;
-    if (!child) return Promise.reject(new PartyGone(this.name, ''));
-    const id = this.#nextQuestion++;
+    if (!this.running) return Promise.reject(new PartyGone(this.name, ''));
+    const message: AskMessage = { type: 'ask', id: this.#nextQuestion++, question, argument };
     return new Promise((resolve, reject) => {
-      this.#answers.set(id, { resolve, reject });
-      child.send({ type: 'ask', id, question, argument }, () => {});
+      this.#answers.set(message.id, { resolve, reject, message });
+      this.#send(message);
     });
   }
 
@@ -136,18 +154,37 @@ export class Party {
 
   /** SIGKILL, as a power cut would. */
   async kill(): Promise<void> {
+    await this.#restart;
     this.#child?.kill('SIGKILL');
     await this.#ended;
   }
 
   /** Asks the party to close its stores; kills it if it does not within five seconds. */
   async stop(): Promise<void> {
+    await this.#restart;
     const child = this.#child;
     if (!child) return;
     child.send({ type: 'stop' }, () => {});
     const impatient = setTimeout(() => child.kill('SIGKILL'), 5000);
     await this.#ended;
     clearTimeout(impatient);
+  }
+
+  /** While it starts anew, everything waits until it has. */
+  #send(message: AdvanceMessage | AskMessage): void {
+    if (this.#restart === null) this.#child?.send(message, () => {});
+  }
+
+  /** It has asked for it. What it was told and has not answered, it is told again. */
+  async #startAgain(code: number): Promise<void> {
+    try {
+      if (code === RESTART_MACHINE_CODE) await this.#options.restartMachine?.();
+      await this.start();
+      for (const { message } of [...(this.#settled ? [this.#settled] : []), ...this.#answers.values()])
+        this.#child?.send(message, () => {});
+    } catch (error) {
+      this.#rejectAll(new PartyGone(this.name, (error as Error).message));
+    }
   }
 
   #receive(message: PartyMessage): void {

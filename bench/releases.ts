@@ -2,9 +2,10 @@
  * Releases of meter and gateway in a bench, made by scripts/release as in life; only that the two keys that stay offline there lie
  * beside them here. Release 1 is what every house is delivered with: the software in this folder, and the firmware built from it.
  *
- *   <directory>/keys              release.key, policy.key
- *   <directory>/<version>/        what the trusted third party serves, and the verifier takes
+ *   <directory>/keys/          release.key, policy.key
+ *   <directory>/released/      what the trusted third party serves, and the verifier takes
  */
+import { createHash } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { authorizationsText } from '../gateway/billing/release-file.ts';
@@ -39,7 +40,7 @@ export class BenchReleases {
 
   /** @param directory made if it is not there; holds no releases yet */
   constructor(directory: string, firmware: Uint8Array, files: readonly ArchivedFile[] = softwareFiles()) {
-    this.folder = directory;
+    this.folder = join(directory, 'released');
     const keysFolder = join(directory, 'keys');
     ({ releaseKey: this.releaseKey, policyKey: this.policyKey } = makeKeys(keysFolder));
     this.#keys = readKeys(keysFolder);
@@ -61,6 +62,13 @@ export class BenchReleases {
     return join(this.folder, String(version), 'firmware.js');
   }
 
+  /** The next version, as a roll-out needs one: a meter's program with another banner, a gateway with another number. */
+  next(terms: ReleaseTerms): Manifest {
+    const version = this.version + 1;
+    const { firmware, files } = this.software;
+    return this.put({ firmware: withBanner(firmware, version), files: numbered(files, version) }, terms);
+  }
+
   /** The next version; whoever looks into the folder sees it from now on. */
   put(software: ReleasedSoftware, terms: ReleaseTerms): Manifest {
     const manifest = this.#make(this.version + 1, software, terms, this.#newest.manifest);
@@ -80,4 +88,30 @@ export class BenchReleases {
     putRelease(this.folder, version, { ...made, firmware: software.firmware });
     return openManifest(made.manifest, Buffer.from(this.releaseKey, 'hex'));
   }
+}
+
+/** The same program as another text: a last line that names the release, and another digest that the program says of itself. */
+function withBanner(firmware: Uint8Array, version: number): Uint8Array {
+  const text = Buffer.from(firmware).toString('latin1');
+  const said = saidDigest(text);
+  const fresh = `${(said ? text.replace(said, DIGEST_MARK) : text).trimEnd()}\n// release ${version}\n`;
+  return Buffer.from(fresh.replace(DIGEST_MARK, digestOf(fresh)), 'latin1');
+}
+
+/** As scripts/build.mjs puts it in: of the text with this mark in its place. */
+const DIGEST_MARK = '%FIRMWAREDIGEST%';
+const digestOf = (text: string): string =>
+  createHash('sha256').update(text, 'latin1').digest('hex').slice(0, DIGEST_MARK.length);
+const saidDigest = (text: string): string | undefined =>
+  [...text.matchAll(/(?<=['"`])[0-9a-f]{16}(?=['"`])/g)]
+    .map(([digest]) => digest)
+    .find((digest) => digestOf(text.replace(digest, DIGEST_MARK)) === digest);
+
+/** The gateway's package says another version. */
+function numbered(files: readonly ArchivedFile[], version: number): ArchivedFile[] {
+  return files.map(({ path, bytes }) => {
+    if (path !== 'package.json') return { path, bytes };
+    const description = { ...JSON.parse(Buffer.from(bytes).toString('utf8')), version: `0.${version}.0` };
+    return { path, bytes: Buffer.from(`${JSON.stringify(description, null, 2)}\n`) };
+  });
 }

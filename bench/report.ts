@@ -1,4 +1,5 @@
 /** The result of a run: what the meters say, what the provider saw, and how far both are from the simulated truth. */
+import type { ControlOutcome } from './happenings.ts';
 
 export interface HouseholdResult {
   id: string;
@@ -32,6 +33,10 @@ export interface RunReport {
   /** Readings that the provider counted beyond what the households delivered. */
   duplicated: number;
   withinClass: boolean;
+  /** On how many gateways and meters each release was attested last; from the verifier's store. */
+  releases: { version: number; gateways: number; meters: number }[];
+  /** What the provider told the area's appliances. */
+  control: ControlOutcome;
   simulatedSecondsPerSecond: number;
 }
 
@@ -61,6 +66,8 @@ export interface ReportInput {
   gateways: { importMwh: number; exportMwh: number; quarterHoursMeasured: number; quarterHoursDelivered: number }[];
   provider: RunReport['provider'];
   collector: RunReport['collector'];
+  releases: RunReport['releases'];
+  control: ControlOutcome;
   simulatedSecondsPerSecond: number;
 }
 
@@ -108,6 +115,8 @@ export function makeReport(input: ReportInput): RunReport {
         withinClass(input.gateways[index].importMwh, kept.trueImportMwh, kept.floorWh) &&
         withinClass(input.gateways[index].exportMwh, kept.trueExportMwh, kept.floorWh),
     ),
+    releases: input.releases,
+    control: input.control,
     simulatedSecondsPerSecond: Math.round(input.simulatedSecondsPerSecond),
   };
 }
@@ -155,5 +164,21 @@ export function formatReport(report: RunReport, k: number): string {
       `${report.collector.held ? `, late and held for the settlement ${report.collector.held}` : ''}; ` +
       `registers ${report.withinClass ? 'within' : 'NOT within'} class ${CLASS_PERCENT}; ` +
       `${report.simulatedSecondsPerSecond.toLocaleString('en-US')} × real time`,
+    ...releaseLine(report),
+    ...controlLine(report),
   ].join('\n');
+}
+
+/** Where there was a roll-out. */
+function releaseLine({ releases }: RunReport): string[] {
+  if (releases.length < 2) return [];
+  const each = releases.map(({ version, gateways, meters }) => `release ${version} on ${gateways} and ${meters}`);
+  return [`attested, gateways and meters: ${each.join(', ')}`];
+}
+function controlLine({ control: { sent, heard, relaysOff }, households }: RunReport): string[] {
+  if (sent === 0) return [];
+  const messages = sent === 1 ? 'one message' : `${sent} messages`;
+  return [
+    `control: ${messages} to the area, heard ${heard} times by ${households.length} gateways; ${relaysOff} relays were off`,
+  ];
 }

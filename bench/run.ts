@@ -82,6 +82,7 @@ export async function runDays(
   const collected = (await conductor.grid.collector.ask('deliveries')) as Record<string, number>;
   const provided = (await conductor.grid.provider.ask('totals')) as RunReport['provider'];
   const { readings, importWh, exportWh, rejected } = provided;
+  const releases = (await conductor.grid.verifier.ask('releases')) as RunReport['releases'];
   return makeReport({
     scenario: title,
     seed: scenario.seed,
@@ -109,6 +110,8 @@ export async function runDays(
       held: collected.late + collected.heldBack + collected.withheld,
       rejected: collected.rejected,
     },
+    releases: releases.map(({ version, gateways, meters }) => ({ version, gateways, meters })),
+    control: neighbourhood.control,
     simulatedSecondsPerSecond: (endMs - startMs) / 1000 / seconds,
   });
 }

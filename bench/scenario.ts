@@ -5,6 +5,7 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import * as v from 'valibot';
+import { CONTROL_COMMANDS, DEVICE_CLASS_PATTERN, EVERY_CLASS, LIMIT_MOST_W } from '../protocol/control/message.ts';
 import { AREA_PATTERN } from '../protocol/readings/area.ts';
 import { DAY_MS } from '../protocol/time/slots.ts';
 import type { ChipSpec } from './board/adc-model.ts';
@@ -94,6 +95,19 @@ const faultSchema = v.strictObject({
   powerCut: v.optional(v.string()),
 });
 
+/** A new release of meter and gateway: the trusted third party offers it from then on. */
+const updateSchema = v.strictObject({ at: moment });
+
+/** The provider tells the appliances of the area something. */
+const controlSchema = v.strictObject({
+  at: moment,
+  deviceClass: v.optional(v.pipe(v.string(), v.regex(DEVICE_CLASS_PATTERN, plainName)), EVERY_CLASS),
+  command: v.picklist(CONTROL_COMMANDS),
+  /** For `limit`. */
+  limitW: v.optional(whole(1, LIMIT_MOST_W)),
+  forMinutes: whole(1, 24 * 60),
+});
+
 const scenarioSchema = v.strictObject({
   name: v.optional(v.string(), ''),
   seed: whole(0, 2 ** 32 - 1),
@@ -108,6 +122,8 @@ const scenarioSchema = v.strictObject({
   place: v.optional(placeSchema, defaultPlace),
   households: v.pipe(v.array(householdSchema), v.minLength(1), v.maxLength(1000)),
   faults: v.optional(v.array(faultSchema), []),
+  updates: v.optional(v.array(updateSchema), []),
+  control: v.optional(v.array(controlSchema), []),
 });
 
 export interface ScenarioHousehold extends HouseholdSpec {
@@ -119,6 +135,8 @@ export interface ScenarioHousehold extends HouseholdSpec {
 
 /** As in the file: see `faultEvents` for what it means on the days of a run. */
 export type Fault = v.InferOutput<typeof faultSchema>;
+export type PlannedUpdate = v.InferOutput<typeof updateSchema>;
+export type PlannedControl = v.InferOutput<typeof controlSchema>;
 
 export interface Scenario {
   name: string;
@@ -130,6 +148,8 @@ export interface Scenario {
   k: number;
   households: ScenarioHousehold[];
   faults: Fault[];
+  updates: PlannedUpdate[];
+  control: PlannedControl[];
 }
 
 export interface ScenarioProblem {
@@ -197,7 +217,7 @@ const householdOf = ({ kill, powerCut }: Fault): string | undefined =>
   powerCut ?? (kill?.startsWith('gateway:') ? kill.slice('gateway:'.length) : undefined);
 
 /** What no single field shows. */
-function crossCheck({ households, faults }: v.InferOutput<typeof scenarioSchema>): ScenarioProblem[] {
+function crossCheck({ households, faults, control }: v.InferOutput<typeof scenarioSchema>): ScenarioProblem[] {
   const problems: ScenarioProblem[] = [];
   const ids = new Set<string>();
   households.forEach((household, n) => {
@@ -211,6 +231,10 @@ function crossCheck({ households, faults }: v.InferOutput<typeof scenarioSchema>
         : 'expected a preset, appliances, pv or trace';
       problems.push({ path, message });
     }
+  });
+  control.forEach(({ command, limitW }, n) => {
+    if ((command === 'limit') !== (limitW !== undefined))
+      problems.push({ path: `control[${n}].limitW`, message: 'belongs to limit, and only to it' });
   });
   faults.forEach((fault, n) => {
     const path = `faults[${n}]`;
@@ -305,6 +329,19 @@ export function faultEvents(scenario: Scenario, startMs = scenario.startMs, days
     });
   return scenario.faults
     .flatMap(eventsOf)
+    .filter(({ atMs }) => atMs >= startMs && atMs < endMs)
+    .sort((a, b) => a.atMs - b.atMs);
+}
+
+/** Of each of these, once for each of its moments in the run, in the order of time. */
+export function plannedIn<T extends { at: string | number }>(
+  planned: readonly T[],
+  startMs: number,
+  days: number,
+): (T & { atMs: number })[] {
+  const endMs = startMs + days * DAY_MS;
+  return planned
+    .flatMap((one) => momentsOf(one.at, startMs, endMs).map((atMs) => ({ ...one, atMs })))
     .filter(({ atMs }) => atMs >= startMs && atMs < endMs)
     .sort((a, b) => a.atMs - b.atMs);
 }

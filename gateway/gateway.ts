@@ -11,6 +11,8 @@ import type { Billing } from './billing/billing.ts';
 import { openBilling } from './billing/open.ts';
 import type { GatewayConfig } from './config.ts';
 import { HouseholdControl } from './control/start.ts';
+import type { Door } from './door/door.ts';
+import { openDoor } from './door/open.ts';
 import { Household } from './household.ts';
 import { type MeterChannel, openChannel } from './meter/channel.ts';
 import { MeterLink } from './meter/link.ts';
@@ -43,6 +45,8 @@ export class Gateway {
   readonly yearly: HouseholdYearly | null;
   /** Null: no appliances are told anything. */
   readonly control: HouseholdControl | null;
+  /** Null: nothing leaves this house without a name. */
+  readonly door: Door | null;
   readonly household: Household;
   #page: Page | null = null;
 
@@ -108,6 +112,7 @@ export class Gateway {
       broker,
       log,
     });
+    this.door = config.door ? openDoor({ config: config.door, dataDir: config.dataDir, clock, log }) : null;
     this.channel = openChannel(config.meterLink);
     this.link = new MeterLink({
       channel: this.channel,
@@ -197,6 +202,7 @@ export class Gateway {
     this.control?.tick();
     this.yearly?.tick();
     this.billing?.tick();
+    this.door?.tick();
   }
 
   /** When everything that can be done now is done: delivered and acknowledged, asked and answered. */
@@ -236,7 +242,9 @@ export class Gateway {
     if (question === 'bill') return this.household.bill(argument as number);
     if (question === 'registers') return this.yearly?.registers.rows() ?? [];
     if (question === 'appliances') return this.household.appliances();
+    if (question === 'relay') return this.link.relay;
     if (question === 'controlMessages') return this.household.controlMessages();
+    if (question === 'door') return this.door && { waiting: this.door.waiting(), trouble: this.door.trouble };
     if (question === 'reports') return this.household.reports(0, Number.MAX_SAFE_INTEGER);
     return null;
   }
@@ -249,6 +257,7 @@ export class Gateway {
     await this.updates?.close();
     await this.link.close();
     await this.uplink.close();
+    await this.door?.close();
     await this.billing?.close();
     await this.attestation?.close();
     await this.identity.close();

@@ -16,6 +16,8 @@ const good: ReportInput = {
   ],
   provider: { readings: 192, importWh: 12_000, exportWh: 9_000, rejected: 0 },
   collector: { stored: 192, held: 0, rejected: 0 },
+  releases: [{ version: 1, gateways: 2, meters: 2 }],
+  control: { sent: 0, heard: 0, relaysOff: 0 },
   simulatedSecondsPerSecond: 5123.4,
 };
 
