@@ -11,6 +11,7 @@ import { AREA_PATTERN } from '../protocol/readings/area.ts';
 import { attestationConfig, resolveAttestationConfig } from './attestation/config.ts';
 import { billingConfig, resolveBillingConfig } from './billing/config.ts';
 import { controlSettings, resolvedControl } from './control/config.ts';
+import { doorConfig, resolveDoorConfig } from './door/config.ts';
 import { resolveUpdatesConfig, updatesConfig } from './update/config.ts';
 import { gridOperatorSettings } from './yearly/start.ts';
 
@@ -84,6 +85,8 @@ const schema = v.strictObject({
   control: v.optional(controlSettings),
   /** Who is told the registers once a year, and says which provider the household has; absent: nobody. */
   gridOperator: v.optional(gridOperatorSettings),
+  /** How messages without a name leave the house; absent: by no way. */
+  door: v.optional(doorConfig),
   /** Releases of meter and gateway; absent: both are updated by hand. */
   updates: v.optional(updatesConfig),
   /** The customer's page; null: none. Port 0 takes any free one. */
@@ -127,6 +130,7 @@ export function loadConfig(file: string): GatewayConfig {
     },
     control: config.control && resolvedControl(config.control, (path) => resolve(base, path)),
     billing: config.billing && resolveBillingConfig(config.billing, (path) => resolve(base, path)),
+    door: config.door && resolveDoorConfig(config.door, (path) => resolve(base, path)),
     updates: config.updates && resolveUpdatesConfig(config.updates, (path) => resolve(base, path)),
     identity: config.identity && {
       ...config.identity,

@@ -216,6 +216,7 @@ export class Gateway {
       this.control?.control,
       this.yearly,
       this.updates,
+      this.door,
     ];
     await Promise.all(parts.map((part) => part?.idle()));
   }

@@ -61,6 +61,10 @@ export class Refusal extends Error {
 }
 
 type Schema = v.GenericSchema;
+export interface PublicCaller {
+  /** Where on the network the request came from. */
+  address: string;
+}
 export interface RoleCaller {
   role: string;
 }
@@ -80,7 +84,7 @@ export interface Route extends Described<Schema, never> {
   access: 'public' | 'identifier' | { roles: readonly string[] };
 }
 
-export const publicRoute = <S extends Schema | undefined = undefined>(route: Described<S, null>): Route =>
+export const publicRoute = <S extends Schema | undefined = undefined>(route: Described<S, PublicCaller>): Route =>
   ({ ...route, access: 'public' }) as Route;
 export const roleRoute = <S extends Schema | undefined = undefined>(
   roles: readonly string[],
@@ -167,8 +171,12 @@ export async function startService({ name, access, routes, identification, healt
     errorResponseBuilder: () => new Refusal('too many', 'too many requests in this minute', 'again', { status: 429 }),
   });
 
-  const callerOf = (route: Route, request: FastifyRequest, raw: Uint8Array): RoleCaller | IdentifiedCaller | null => {
-    if (route.access === 'public') return null;
+  const callerOf = (
+    route: Route,
+    request: FastifyRequest,
+    raw: Uint8Array,
+  ): PublicCaller | RoleCaller | IdentifiedCaller => {
+    if (route.access === 'public') return { address: request.ip };
     if (route.access === 'identifier') return identify(request, raw);
     const socket = request.raw.socket as TLSSocket;
     const role = socket.authorized ? socket.getPeerCertificate().subject?.CN : undefined;
