@@ -15,6 +15,20 @@ export function dspNatives(): void {
     table[n] = c;
   }
 
+  const UINT24 = Symbol.for('uint24');
+  const bytesOf24 = (values: unknown): Uint8Array | undefined => (values as { [UINT24]?: Uint8Array })[UINT24];
+  /** E.convolve of two arrays of three bytes an element, which is most of what arithmetic does. */
+  const convolve24 = (a: Uint8Array, b: Uint8Array, offset: number): number => {
+    const m = b.length / 3;
+    let j = 3 * (((offset % m) + m) % m);
+    let sum = 0;
+    for (let i = 0; i < a.length; i += 3) {
+      sum += (a[i] | (a[i + 1] << 8) | (a[i + 2] << 16)) * (b[j] | (b[j + 1] << 8) | (b[j + 2] << 16));
+      j += 3;
+      if (j === b.length) j = 0;
+    }
+    return sum;
+  };
   /** What iterating gives as numbers: a string its character codes, Uint32Array (as the real one does) signed values. */
   const numbersOf = (values: Numbers | string): Numbers => {
     if (typeof values === 'string') {
@@ -22,16 +36,25 @@ export function dspNatives(): void {
       for (let i = 0; i < values.length; i++) codes[i] = values.charCodeAt(i);
       return codes;
     }
+    const triples = bytesOf24(values);
+    if (triples) {
+      const numbers = new Int32Array(values.length);
+      for (let i = 0; i < numbers.length; i++)
+        numbers[i] = triples[3 * i] | (triples[3 * i + 1] << 8) | (triples[3 * i + 2] << 16);
+      return numbers;
+    }
     if (values instanceof Uint32Array) return new Int32Array(values.buffer, values.byteOffset, values.length);
     return values;
   };
 
+  const isBuffer = (value: unknown) =>
+    ArrayBuffer.isView(value) || (value as { buffer?: unknown } | null)?.buffer instanceof ArrayBuffer;
   /** Every byte of numbers, strings, buffers and (nested) arrays, in order. */
   const eachByte = (value: unknown, take: (byte: number) => void): void => {
     if (typeof value === 'number') take(value & 255);
     else if (typeof value === 'string') for (let i = 0; i < value.length; i++) take(value.charCodeAt(i) & 255);
     else if (value instanceof ArrayBuffer) eachByte(new Uint8Array(value), take);
-    else if (Array.isArray(value) || ArrayBuffer.isView(value)) {
+    else if (Array.isArray(value) || isBuffer(value)) {
       const list = value as ArrayLike<unknown>;
       for (let i = 0; i < list.length; i++) eachByte(list[i], take);
     } else throw new TypeError('expected a number, string, array or buffer');
@@ -66,6 +89,8 @@ export function dspNatives(): void {
     },
     /** Σ a[i] · b[(i + offset) mod b.length] */
     convolve(first: Numbers, second: Numbers, offset: number) {
+      const [short, long] = [bytesOf24(first), bytesOf24(second)];
+      if (short && long) return convolve24(short, long, offset | 0);
       const a = numbersOf(first);
       const b = numbersOf(second);
       const n = a.length;
@@ -85,13 +110,12 @@ export function dspNatives(): void {
     },
     /** `bits` regroups the source's bits, most significant first (negative: least significant first). */
     mapInPlace(from: ArrayBufferView & Numbers, to: Writable, map?: unknown, bits?: number) {
-      if (!ArrayBuffer.isView(from) || !ArrayBuffer.isView(to))
-        throw new Error('First 2 arguments should be array buffers');
+      if (!isBuffer(from) || !isBuffer(to)) throw new Error('First 2 arguments should be array buffers');
       const size = from.byteLength / from.length;
       // with 32-bit elements the real one shifts by the width of its own integers: what comes out depends on the compiler
-      if (size > 2) throw new Error('mapInPlace: the elements of the first array have to be of 8 or 16 bits');
-      let source: Numbers = from;
-      let mask = size === 1 ? 255 : 65535;
+      if (size > 3) throw new Error('mapInPlace: the elements of the first array have to be of 8, 16 or 24 bits');
+      let source: Numbers = size === 3 ? numbersOf(from) : from;
+      let mask = 2 ** (8 * size) - 1;
       if (bits) {
         source = regroup(from, size * 8, bits);
         mask = 2 ** Math.abs(bits) - 1;

@@ -131,9 +131,6 @@ export function languageNatives(onUnhandled: (reason: unknown) => void): Languag
     });
   }
 
-  // Holds what fits into 24 bits as the real one does. Its bytes and its overflow are not like the real one's.
-  put(world, 'Uint24Array', class Uint24Array extends Uint32Array {});
-
   // Base64 of bytes. What is not of the alphabet is passed over.
   const DIGITS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
   const sextet = new Int8Array(256).fill(-1);

@@ -66,7 +66,7 @@ export function boardNatives(
       random: () => number,
     ): FlashControls;
     languageNatives(onUnhandled: (reason: unknown) => void): LanguageControls;
-    cryptoNatives(): object;
+    cryptoNatives(complain: (line: string) => void): object;
   },
 ): BoardControls {
   const config = JSON.parse(configJson) as NativesConfig;
@@ -284,7 +284,7 @@ export function boardNatives(
     nowMs += ms;
   };
   const flash = parts.flashNatives(config.flash, { need, fail, wait }, random);
-  const modules: Record<string, unknown> = { Flash: flash.module, Storage, crypto: parts.cryptoNatives() };
+  const modules: Record<string, unknown> = { Flash: flash.module, Storage, crypto: parts.cryptoNatives(print) };
   show('require', (name: string) => {
     if (!hasOwn(modules, name)) throw new Error(`Module ${name} not found`);
     return modules[name];

@@ -5,6 +5,7 @@ import { cryptoNatives } from './natives-crypto.ts';
 import { dspNatives } from './natives-dsp.ts';
 import { flashNatives } from './natives-flash.ts';
 import { languageNatives } from './natives-language.ts';
+import { uint24Natives } from './natives-uint24.ts';
 
 /**
  * The natives' source texts, put together. Types have been blanked out by the time they are functions, so the texts are
@@ -13,6 +14,7 @@ import { languageNatives } from './natives-language.ts';
 const natives = new vm.Script(
   `(function (configJson) {
     'use strict'; // or a function of the firmware could ask for its caller
+    (${uint24Natives})();
     (${dspNatives})();
     return (${boardNatives})(configJson, {
       createAdcModel: ${createAdcModel},

@@ -94,7 +94,20 @@ interface StorageModule {
   list(): string[];
   getStats(): { totalBytes: number };
 }
+/**
+ * What a typed array gives is as many bytes as it has elements: pass Uint8Array only. A key or a message of a wrong length is told on
+ * the console, and the result is undefined.
+ */
+interface AesModule {
+  /** 16, 24 or 32 B of key; ECB and CBC: whole blocks of 16 B, no padding. */
+  encrypt(message: Bytes, key: Bytes, options: { mode: 'ECB' | 'CBC'; iv?: Uint8Array }): ArrayBuffer;
+  decrypt(message: Bytes, key: Bytes, options: { mode: 'ECB' | 'CBC'; iv?: Uint8Array }): ArrayBuffer;
+  // CTR ignores its iv, CTR and CFB decrypt with the wrong key schedule, OFB is not there
+}
 interface CryptoModule {
+  AES: AesModule;
+  /** RFC 8018. One iteration and one block: HMAC(key, message ‖ 00000001), natively. keySize in words of 4 B. */
+  PBKDF2(key: Bytes, message: Bytes, options: { keySize: number; iterations: number; hasher: string }): ArrayBuffer;
   SHA1(data: Bytes): ArrayBuffer;
   SHA224(data: Bytes): ArrayBuffer;
   SHA256(data: Bytes): ArrayBuffer;
