@@ -27,6 +27,18 @@ export const LABELS = {
   prices: 'quietmeter/v1/prices',
   /** Identifier's TPM key over the bill of a month. */
   bill: 'quietmeter/v1/bill',
+  /** Derives a month's key for commitments from the household's secret, and the randomness of each from that key
+   * (protocol/billing/commitments.ts). */
+  commitmentKey: 'quietmeter/v1/commitment-key',
+  commitmentRandomness: 'quietmeter/v1/commitment-randomness',
+  /** Meter's certified key over a batch of commitments. */
+  commitments: 'quietmeter/v1/commitments',
+  /** Provider's offline key over a charging policy (protocol/billing/tariff.ts). */
+  chargingPolicy: 'quietmeter/v1/charging-policy',
+  /** Start of a proof's transcript: the payment of a period (protocol/billing/payment.ts). */
+  payment: 'quietmeter/v1/payment',
+  /** Meter's certified key over what a customer discloses (protocol/billing/disclosure.ts). */
+  disclosure: 'quietmeter/v1/disclosure',
   /** Identifier key over one request to a service (protocol/identity/signed-request.ts). */
   signedRequest: 'quietmeter/v1/signed-request',
   /** HPKE `info` of initialisation's first and third message, gateway to trusted third party (protocol/identity/initialisation.ts). */
