@@ -1,13 +1,15 @@
 /**
- * From the mains to the ADC's pins. (Espruino dialect: the firmware imports this file.)
+ * From the mains to the ADC's pins; hardware/circuit.ts has every part. (Espruino dialect: the firmware imports this file.)
  *
  *   current   clamp n : 1 → burden → + bias → pin          volts at the pin = amps / turns × burden + bias
  *   voltage   2 mA : 2 mA transformer, series resistor and burden → + bias → pin
+ *   both      a resistor and a capacitor before the pin, alike on both channels (front-end-response.ts)
  *
  * The bias keeps both halves of the wave above the ADC's dead zone and below its bend: ±1.0 V around 1.30 V is the full
  * range; a peak may go to −1.15 V and +1.15 V before it is bent or clipped.
  */
 import { type CurrentTransformer, SCT013_000 } from './current-transformers.ts';
+import { CIRCUIT_GAIN_TOLERANCE } from './front-end-response.ts';
 import { type VoltageTransformer, ZMPT101B } from './voltage-transformers.ts';
 
 export const BIAS_V = 1.3;
@@ -18,8 +20,8 @@ export const FULL_RANGE_PEAK_V = 1.0;
 export const CURRENT_TRANSFORMER: CurrentTransformer = SCT013_000;
 export const VOLTAGE_TRANSFORMER: VoltageTransformer = ZMPT101B;
 
-/** E96. 60 A RMS through 1 : 2000 are 1.0 V peak. */
-export const BURDEN_OHM = 23.7;
+/** E96. The rated 60 A RMS through 1 : 2000 are 0.94 V peak, and 120 % of them still end above the ADC's dead zone. */
+export const BURDEN_OHM = 22.1;
 /** Volts at the pin per ampere on the mains: turns and burden. */
 export const PIN_V_PER_A = BURDEN_OHM / CURRENT_TRANSFORMER.turns;
 /** RMS amperes of a sine that makes the full range. */
@@ -30,8 +32,8 @@ export const FULL_RANGE_V = 280;
 /** Volts at the pin per volt of the mains: series resistor, transformer and burden. */
 export const PIN_V_PER_V = FULL_RANGE_PEAK_V / FULL_RANGE_V / Math.sqrt(2);
 
-/** What resistors and clamps may be off before they are calibrated, ±. */
-export const GAIN_TOLERANCE = 0.02;
-export const BIAS_TOLERANCE = 0.01;
+/** What clamps and voltage sensors may be off before they are calibrated, ±; the circuit adds its own. */
+export const SENSOR_GAIN_TOLERANCE = 0.02;
+export const GAIN_TOLERANCE = SENSOR_GAIN_TOLERANCE + CIRCUIT_GAIN_TOLERANCE;
 /** The sample capacitor keeps so much of the other channel's voltage (assumed: no board was measured). */
 export const CROSSTALK = 0.001;

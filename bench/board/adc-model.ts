@@ -2,11 +2,12 @@
  * The simulated front end and ADC of one board: from the mains' wave to 12-bit codes, with everything that metering has to
  * correct (hardware/ says where the figures come from).
  *
- *   mains → clamp and voltage sensor (ratio and lead against amplitude) → gain, bias → multiplexer (crosstalk)
+ *   mains → clamp and voltage sensor (ratio and lead against amplitude) → gain → filter → bias → multiplexer (crosstalk)
  *         → dead zone, line and bend → INL → noise → code;   sampled at uneven times
  */
 import * as adc from '../../hardware/adc.ts';
 import * as frontEnd from '../../hardware/front-end.ts';
+import * as response from '../../hardware/front-end-response.ts';
 import { Random } from '../random.ts';
 
 /** What the sensors see: a periodic wave, drawn with straight lines between equally spaced points. */
@@ -34,6 +35,8 @@ export interface AdcChip {
   pinVPerA: number;
   voltageSensor: SensorTable;
   clamp: SensorTable;
+  /** Time constants of the voltage's and of the current's filter, s. */
+  filterS: [number, number];
   /** Of the voltage's and of the current's pin. */
   biasV: [number, number];
   /** So much of the other pin's last voltage stays in the sample: current in voltage, voltage in current. */
@@ -147,7 +150,8 @@ export function createAdcModel(chip: AdcChip, seed: number): AdcModel {
 
   /**
    * Writes ratio · (cos lead · wave − sin lead · ω∫wave) · gain + bias: the core's magnetising current is an integral, so
-   * the angle of a harmonic comes out divided by its order.
+   * the angle of a harmonic comes out divided by its order. Then the filter's single pole, exact for straight lines
+   * between the points.
    */
   const throughSensor = (
     to: Float64Array,
@@ -157,6 +161,7 @@ export function createAdcModel(chip: AdcChip, seed: number): AdcModel {
     table: SensorTable | null,
     gain: number,
     bias: number,
+    filterS: number,
   ) => {
     const n = wave.length;
     let mean = 0;
@@ -182,6 +187,24 @@ export function createAdcModel(chip: AdcChip, seed: number): AdcModel {
     }
     integralMean /= n;
     for (let k = 0; k < n; k++) to[k] += b * integralMean;
+    if (filterS > 0) {
+      const steps = cycles / (hz * n * filterS); // from point to point, in time constants
+      const keep = Math.exp(-steps);
+      const newer = 1 - (1 - keep) / steps;
+      const older = 1 - keep - newer;
+      let last = to[n - 1];
+      let y = bias;
+      // what stood before the wave began has died away after so many points
+      for (let k = Math.max(0, n - Math.ceil(30 / steps)); k < n; k++) {
+        y = keep * y + older * to[k === 0 ? n - 1 : k - 1] + newer * to[k];
+      }
+      for (let k = 0; k < n; k++) {
+        const x = to[k];
+        y = keep * y + older * last + newer * x;
+        last = x;
+        to[k] = y;
+      }
+    }
     to[n] = to[0];
   };
   const connect = (hz: number, cycles: number, v: Float64Array, i: Float64Array, sensors: boolean): void => {
@@ -200,6 +223,7 @@ export function createAdcModel(chip: AdcChip, seed: number): AdcModel {
       sensors ? chip.voltageSensor : null,
       sensors ? chip.pinVPerV : 1,
       sensors ? chip.biasV[0] : 0,
+      sensors ? chip.filterS[0] : 0,
     );
     throughSensor(
       pins[1],
@@ -209,6 +233,7 @@ export function createAdcModel(chip: AdcChip, seed: number): AdcModel {
       sensors ? chip.clamp : null,
       sensors ? chip.pinVPerA : 1,
       sensors ? chip.biasV[1] : 0,
+      sensors ? chip.filterS[1] : 0,
     );
   };
 
@@ -290,7 +315,7 @@ export function makeChip(seed: number, spec: ChipSpec = {}): AdcChip {
       ratio: clamp.ratioErrorPercent.map((e) => 1 + e / 100),
       leadRad: clamp.leadDeg.map((d) => radians(d) * clampLead),
     }),
-    biasV: [about(frontEnd.BIAS_V, frontEnd.BIAS_TOLERANCE), about(frontEnd.BIAS_V, frontEnd.BIAS_TOLERANCE)],
+    biasV: [about(frontEnd.BIAS_V, response.BIAS_TOLERANCE), about(frontEnd.BIAS_V, response.BIAS_TOLERANCE)],
     crosstalk: [crosstalk * random.between(0.3, 1), crosstalk],
     deadZoneV: adc.ADC_DEAD_ZONE_V * (1 + reference),
     lsbV: adc.ADC_LSB_V * (1 + reference),
@@ -304,6 +329,10 @@ export function makeChip(seed: number, spec: ChipSpec = {}): AdcChip {
     jitterS: adc.ADC_JITTER_S,
     lateShare: adc.ADC_LATE_SHARE,
     lateS: adc.ADC_LATE_S,
+    filterS: [
+      about(response.FILTER_VOLTAGE_US * 1e-6, response.FILTER_TOLERANCE),
+      about(response.FILTER_CURRENT_US * 1e-6, response.FILTER_TOLERANCE),
+    ],
   };
 }
 

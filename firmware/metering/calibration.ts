@@ -28,6 +28,7 @@ import {
   ADC_LSB_V,
   ADC_NOISE_LSB,
 } from '../../hardware/adc.ts';
+import { NOMINAL_HZ } from '../../hardware/board.ts';
 import {
   BIAS_V,
   CURRENT_TRANSFORMER,
@@ -35,6 +36,7 @@ import {
   PIN_V_PER_V,
   VOLTAGE_TRANSFORMER,
 } from '../../hardware/front-end.ts';
+import { FILTER_CURRENT_US, FILTER_VOLTAGE_US } from '../../hardware/front-end-response.ts';
 
 export const CALIBRATION_FORMAT = 1;
 export const CODE_TABLE_KNOTS = 65;
@@ -58,11 +60,18 @@ export interface Calibration {
   current: { pinUvPerA: number; reversed: boolean; points: SensorPoint[] };
 }
 
-function sensorPoints(atMilli: number[], leadDeg: number[], ratioErrorPercent: number[]): SensorPoint[] {
+/** @param filterUs the pin lags behind the sensor by the filter */
+function sensorPoints(
+  atMilli: number[],
+  leadDeg: number[],
+  ratioErrorPercent: number[],
+  filterUs: number,
+): SensorPoint[] {
+  const lagUrad = Math.round(2 * Math.PI * NOMINAL_HZ * filterUs);
   return atMilli.map((at, n) => ({
     shownMilli: Math.round(at * 1000),
     ratioPpm: Math.round(ratioErrorPercent[n] * 10000),
-    leadUrad: Math.round((leadDeg[n] * Math.PI * 1000000) / 180),
+    leadUrad: Math.round((leadDeg[n] * Math.PI * 1000000) / 180) - lagUrad,
   }));
 }
 
@@ -90,12 +99,12 @@ export function nominalCalibration(): Calibration {
     crosstalk: { voltageInCurrentPpm: [0, 0], currentInVoltagePpm: [0, 0] },
     voltage: {
       pinUvPerV: Math.round(PIN_V_PER_V * 1000000),
-      points: sensorPoints(vt.voltagesV, vt.leadDeg, vt.ratioErrorPercent),
+      points: sensorPoints(vt.voltagesV, vt.leadDeg, vt.ratioErrorPercent, FILTER_VOLTAGE_US),
     },
     current: {
       pinUvPerA: Math.round(PIN_V_PER_A * 1000000),
       reversed: false,
-      points: sensorPoints(ct.currentsA, ct.leadDeg, ct.ratioErrorPercent),
+      points: sensorPoints(ct.currentsA, ct.leadDeg, ct.ratioErrorPercent, FILTER_CURRENT_US),
     },
   };
 }

@@ -1,6 +1,6 @@
 import vm from 'node:vm';
 import test from 'ava';
-import { createAdcModel, makeChip } from '../../../bench/board/adc-model.ts';
+import { type AdcChip, createAdcModel, makeChip } from '../../../bench/board/adc-model.ts';
 import { calibrateChip } from '../../../bench/board/calibrate-chip.ts';
 import { checkCalibration } from '../../../firmware/metering/calibration.ts';
 import { BIAS_V } from '../../../hardware/front-end.ts';
@@ -14,7 +14,8 @@ const sine = (rms: number, leadDeg = 0): Float64Array =>
 /** A chip without any fault. */
 function idealChip() {
   const chip = makeChip(1, { inlLsb: 0, crosstalk: 0, noiseLsb: 0 });
-  return { ...chip, jitterS: 0, lateShare: 0, biasV: [BIAS_V, BIAS_V] as [number, number] };
+  const none = { jitterS: 0, lateShare: 0, filterS: [0, 0] as [number, number] };
+  return { ...chip, ...none, biasV: [BIAS_V, BIAS_V] as [number, number] };
 }
 
 test('the model runs in a realm of its own, equal to the one outside', (t) => {
@@ -68,18 +69,36 @@ test('noise has its standard deviation, jitter its mean, and a seed is a seed', 
 
 test('the clamp leads and misreads as its table says', (t) => {
   const chip = { ...idealChip(), clamp: { at: [10], ratio: [0.98], leadRad: [0.05] } };
+  const { leadRad, gain } = currentOf(chip, 50);
+  t.true(Math.abs(leadRad - 0.05) < 2e-4);
+  t.true(Math.abs(gain / chip.pinVPerA - 0.98) < 1e-3);
+});
+
+test('the filter is a single pole, at the mains and at a harmonic', (t) => {
+  const tau = 34e-6;
+  const sensor = { at: [10], ratio: [1], leadRad: [0] };
+  const chip = { ...idealChip(), clamp: sensor, filterS: [tau, tau] as [number, number] };
+  for (const hz of [45, 50, 65, 350]) {
+    const { leadRad, gain } = currentOf(chip, hz);
+    const turn = 2 * Math.PI * hz * tau;
+    t.true(Math.abs(leadRad + Math.atan(turn)) < 2e-4, `${hz} Hz: ${leadRad}`);
+    t.true(Math.abs(gain / chip.pinVPerA - 1 / Math.hypot(1, turn)) < 1e-3, `${hz} Hz: ${gain}`);
+  }
+});
+
+/** 20 A through the clamp: how far the pin leads, and its volts for one ampere. */
+function currentOf(chip: AdcChip, hz: number): { leadRad: number; gain: number } {
   const model = createAdcModel(chip, 1);
-  model.setMains(50, 1, sine(230), sine(20));
+  model.setMains(hz, 1, sine(230), sine(20));
   let [cos, sin] = [0, 0];
   const N = 4000;
   for (let n = 0; n < N; n++) {
-    const volts = model.sample(1, (0.02 * n) / N) * chip.lsbV;
+    const volts = model.sample(1, n / N / hz) * chip.lsbV;
     cos += (volts * Math.sin((2 * Math.PI * n) / N) * 2) / N;
     sin += (volts * Math.cos((2 * Math.PI * n) / N) * 2) / N;
   }
-  t.true(Math.abs(Math.atan2(sin, cos) - 0.05) < 2e-4);
-  t.true(Math.abs(Math.hypot(sin, cos) / (20 * Math.SQRT2 * chip.pinVPerA) - 0.98) < 1e-3);
-});
+  return { leadRad: Math.atan2(sin, cos), gain: Math.hypot(sin, cos) / (20 * Math.SQRT2) };
+}
 
 test('a direct current does not get through a transformer', (t) => {
   const chip = idealChip();
