@@ -180,6 +180,8 @@ export class Gateway {
   /** Nothing but a port that is taken keeps it from starting: TPM, meter and grid may come later. */
   async start(): Promise<{ url?: string; firstPassword?: string; authorityFingerprint?: string }> {
     await this.identity.open().catch((error: Error) => this.#log(`TPM: ${error.message}`));
+    // measured first: what is sealed opens for this software only
+    await this.attestation?.agent.measure().catch((error: Error) => this.#log(`TPM: ${error.message}`));
     await this.billing?.start();
     this.link.start();
     this.uplink.start();

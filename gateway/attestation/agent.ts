@@ -161,6 +161,12 @@ export class AttestationAgent {
     while (this.#working) await this.#working;
   }
 
+  /** Measures what runs, where that has not been done since the TPM's start. @throws TpmError */
+  async measure(): Promise<void> {
+    const { boot, meterImage } = this.#options;
+    await boot.ensure(this.#softwareDigest, meterImage());
+  }
+
   /** Measures an image before it is flashed. Must be on its way into the TPM before the first byte is written. */
   async measureImage(digest: Uint8Array): Promise<void> {
     await this.#options.boot.ensure(this.#softwareDigest, digest);

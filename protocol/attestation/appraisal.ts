@@ -331,10 +331,39 @@ function judgeMeter(
   const image = measured.at(-1);
   if (references.meter === 'anything') warnings.push(warning('meter anything'));
   if (!image) return judgeUnflashed(evidence, references, nowMs, known?.meterVersion ?? null, refusals);
-  const version = judgeMeasured('meter', measured, references.meter, nowMs, known?.meterVersion ?? null, refusals);
+  const newestTrusted = known?.meterVersion ?? null;
+  const behind = stillRunning(evidence, measured.slice(0, -1), references, nowMs, newestTrusted);
+  if (behind !== null) {
+    // on its way, or given up by the meter: the image that was measured last has to be a released one all the same
+    judgeMeasured('meter', measured, references.meter, nowMs, newestTrusted, refusals);
+    warnings.push(warning('meter behind', String(behind)));
+    return behind;
+  }
+  const version = judgeMeasured('meter', measured, references.meter, nowMs, newestTrusted, refusals);
   if (!evidence.measurement) refusals.push(refusal('meter silent'));
   else judgeAnswer(evidence, evidence.measurement, image, version, references, refusals);
   return version;
+}
+
+/**
+ * An image is measured before it is flashed: until the meter has started it, it answers as an earlier one does.
+ * @returns its release, where that is accepted and no step back; null where the answer is none of these
+ */
+function stillRunning(
+  { nonce, measurement }: DecodedEvidence,
+  earlier: readonly Uint8Array[],
+  { meter, imageOf }: ReferenceValues,
+  nowMs: number,
+  newestTrusted: number | null,
+): number | null {
+  if (!measurement) return null;
+  for (const digest of earlier.toReversed()) {
+    const { standing, version } = standingOf(meter, digest, nowMs);
+    if (standing !== 'accepted' || version === null || version < (newestTrusted ?? 0)) continue;
+    const image = imageOf(digest);
+    if (image && sameBytes(measurementOfImage(meterNonceOf(nonce), image), measurement)) return version;
+  }
+  return null;
 }
 
 /** A meter that runs what it was delivered with: the answer alone says which image that is. */

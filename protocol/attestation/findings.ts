@@ -198,6 +198,13 @@ const WARNINGS = {
     UNSAFE,
     "The verifier's policy accepts any image on the meter: this verdict says nothing about it.",
   ),
+  'meter behind': entry(
+    12,
+    'meter',
+    'executables',
+    UNSAFE,
+    'A newer image was measured for the meter; until it has started it, the meter runs release {problem}.',
+  ),
   'challenge unchecked': identity(6, UNSAFE, 'Whether the challenge was fresh was not checked.'),
   restarted: identity(13, UNSAFE, 'The TPM was started again since the last evidence ({problem}).'),
   resumed: identity(13, UNSAFE, 'The TPM was suspended and resumed since the last evidence ({problem}).'),
@@ -210,7 +217,13 @@ export type RefusalCode = keyof typeof REFUSALS;
 export type WarningCode = keyof typeof WARNINGS;
 
 /** Warnings that tell of the day and not of a weakness: they do not lower the result. */
-const PASSING: ReadonlySet<string> = new Set<WarningCode>(['restarted', 'resumed', 'clock unsafe', 'ak new']);
+const PASSING: ReadonlySet<string> = new Set<WarningCode>([
+  'restarted',
+  'resumed',
+  'clock unsafe',
+  'ak new',
+  'meter behind',
+]);
 
 export interface Finding<Code extends string = string> {
   code: Code;

@@ -153,6 +153,32 @@ test('a roll-out: both releases are accepted until the older one is retired; nob
   t.throws(() => bench.release(1, { notes: 'another one' }), { message: /another manifest of release 1/ });
 });
 
+test('an update on its way: the new image is measured, the meter still runs the old one, and may until that is retired', async (t) => {
+  const bench = await workbench(t);
+  const device = await bench.device();
+  bench.attest(device);
+  bench.release(2);
+  device.flash(RELEASES[1].image);
+  device.image = RELEASES[0].image; // it has not been started yet
+  const result = bench.attest(device);
+  t.true(result.trusted);
+  t.deepEqual(
+    result.warnings.map(({ sentence }) => sentence),
+    ['A newer image was measured for the meter; until it has started it, the meter runs release 1.'],
+  );
+  t.is(bench.verifier.fleet()[0].meterVersion, 1);
+  device.image = RELEASES[1].image;
+  t.like(bench.attest(device), { trusted: true, warnings: [] });
+  t.is(bench.verifier.fleet()[0].meterVersion, 2);
+  device.image = RELEASES[0].image;
+  const back = bench.attest(device);
+  t.deepEqual(
+    back.refusals.map(({ code }) => code),
+    ['meter differs'],
+    'once it ran, there is no way back',
+  );
+});
+
 test('a release that is not to be installed yet is not accepted yet', async (t) => {
   const bench = await workbench(t);
   const device = await bench.device();
