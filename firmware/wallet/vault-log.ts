@@ -86,6 +86,8 @@ export class VaultLog {
   /** Pages in the ring. */
   pages: number;
   wordsPerPage: number;
+  /** Bytes of the longest body. */
+  mostBytes: number;
   /** Sequence of the page in use, 0 in an empty log; and of the oldest one that counts. */
   head = 0;
   tail = 1;
@@ -102,6 +104,8 @@ export class VaultLog {
     this.cipher = cipher;
     this.pages = flash.pageCount - FIRST_PAGE;
     this.wordsPerPage = flash.pageBytes / 4;
+    const most = flash.pageBytes - PAGE_HEAD_BYTES - COMMIT_HEAD_BYTES;
+    this.mostBytes = Math.min(BODY_MOST_BYTES, most - (most % BLOCK_BYTES));
     this.next = flash.pageBytes;
   }
 

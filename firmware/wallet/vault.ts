@@ -55,6 +55,8 @@ const COMMITS_A_STEP = 8;
 const MOVED_MOST_BYTES = 992;
 /** The page that comes next is erased when the one in use has room for less than this. */
 const PREPARE_BYTES = 1200;
+/** The page in use is filled up by what is moved, but not with less than this. */
+const CRUMBS_BYTES = 144;
 
 /** Entries of a body: `at` is the offset of one. */
 function keyOf(space: number, id: number): number {
@@ -183,7 +185,7 @@ export class Vault {
       }
     }
     if (entries.length === 0) return;
-    if (bytes > COMMIT_MOST_BYTES) throw vaultError(bytes + ' bytes are too many for one commit');
+    if (bytes > this.log!.mostBytes) throw vaultError(bytes + ' bytes are too many for one commit');
     const grows = units > this.index.total || count > this.index.count;
     if (grows && (units * UNIT > this.capacity || count > ENTRIES_MOST)) throw vaultError('is full');
     const body = new Uint8Array(paddedLength(bytes));
@@ -241,8 +243,7 @@ export class Vault {
     const log = this.log!;
     if (log.head === log.tail) return;
     const room = log.room();
-    // the page in use is filled up, but not with crumbs
-    const most = room < PREPARE_BYTES / 8 ? MOVED_MOST_BYTES : Math.min(room, MOVED_MOST_BYTES);
+    const most = Math.min(MOVED_MOST_BYTES, room < CRUMBS_BYTES ? log.mostBytes : room);
     const page = log.readTail();
     const moving: Uint8Array[] = [];
     let bytes = 0;

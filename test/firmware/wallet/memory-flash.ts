@@ -11,7 +11,7 @@ export type FlashOperation =
 
 /** Flash in memory: bits only clear, words ascend, every operation can be watched, broken off or be taken back. */
 export class MemoryFlash implements FlashPages {
-  readonly pageBytes = 4096;
+  readonly pageBytes: number;
   readonly pageCount: number;
   readonly image: Uint8Array;
   readonly erases: number[];
@@ -24,6 +24,7 @@ export class MemoryFlash implements FlashPages {
 
   constructor(pageCount: number, image = new Uint8Array(pageCount * 4096).fill(0xff)) {
     this.pageCount = pageCount;
+    this.pageBytes = image.length / pageCount;
     this.image = image;
     this.erases = new Array(pageCount).fill(0);
   }
