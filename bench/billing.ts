@@ -28,7 +28,7 @@ export interface PreparedBilling {
   /** `billing` of the provider's configuration. */
   provider: Record<string, unknown>;
   /** `billing` of a gateway's configuration. */
-  gateway: { tariff: string; offlineKey: string; provider: { url: string; caFile: string } };
+  gateway: { tariff: string; offlineKey: string; provider: { name: string; url: string; caFile: string } };
   /** What the traders may change while it runs. */
   planFile: string;
 }
@@ -65,7 +65,11 @@ export async function prepareBilling(options: BillingPreparation): Promise<Prepa
       priceKeyFile,
       tariffs: [{ tariffFile, planFile }],
     },
-    gateway: { tariff: tariff.name, offlineKey, provider: { url: `https://${HOST}:${port}`, caFile: ca.caFile } },
+    gateway: {
+      tariff: tariff.name,
+      offlineKey,
+      provider: { name: providerName, url: `https://${HOST}:${port}`, caFile: ca.caFile },
+    },
     planFile,
   };
 }

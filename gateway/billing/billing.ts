@@ -3,25 +3,22 @@
  * transactions (`companions`), so it is made before the store and is told of it with `attach`.
  */
 
-import { pricesTopic } from '../../protocol/billing/topics.ts';
 import type { Clock } from '../../protocol/time/clock.ts';
 import { monthFirstSlot, monthOf } from '../../protocol/time/months.ts';
 import { SLOTS_PER_DAY, slotOf, slotStartMs } from '../../protocol/time/slots.ts';
-import { Broadcasts } from '../services/broadcasts.ts';
-import type { ServiceAddress } from '../services/client.ts';
 import type { GatewayStore, StoreCompanion } from '../store.ts';
 import type { BillView, LogState, PriceRow } from '../web/household-view.ts';
-import { Bills, type IdentifierSource } from './bills.ts';
+import { type BillPart, Bills, type IdentifierSource, type KeptBill } from './bills.ts';
+import { type Contract, Contracts, type ContractTerms } from './contracts.ts';
 import { type AnchorPlace, HouseholdLog, type LogKeySource } from './household-log.ts';
-import { PriceBook } from './price-book.ts';
-import { PriceFeed } from './price-feed.ts';
+import type { PriceBook } from './price-book.ts';
+import type { PriceFeed } from './price-feed.ts';
 
 export interface BillingOptions {
-  /** Name of the household's tariff. */
-  tariff: string;
-  /** The provider's offline key, P-256 compressed, 33 B. */
-  offlineKey: Uint8Array;
-  provider: ServiceAddress;
+  /** The first contract. */
+  configured: ContractTerms;
+  /** The authority of the providers' services, PEM. */
+  ca: string;
   /** Where prices are published; null: they are asked for only. */
   broker: { url: string; ca: string } | null;
   keys: LogKeySource;
@@ -33,33 +30,22 @@ export interface BillingOptions {
 
 export class Billing {
   readonly log: HouseholdLog;
-  readonly book: PriceBook;
+  readonly contracts: Contracts;
   readonly bills: Bills;
-  readonly feed: PriceFeed;
-  readonly #broadcasts: Broadcasts | null;
   readonly #clock: Clock;
   #store!: GatewayStore;
 
   constructor(options: BillingOptions) {
-    const { tariff, offlineKey, provider, broker, keys, anchors, identifier, clock, log } = options;
+    const { configured, ca, broker, keys, anchors, identifier, clock, log } = options;
     this.#clock = clock;
     this.log = new HouseholdLog({ keys, anchors, clock, log });
-    this.book = new PriceBook({ tariff, offlineKey, log });
-    this.bills = new Bills({ log: this.log, book: this.book, clock, identifier, provider, say: log });
-    this.feed = new PriceFeed({ book: this.book, tariff, provider, clock, fromSlot: () => this.#fromSlot(), log });
-    this.#broadcasts =
-      broker &&
-      new Broadcasts({
-        ...broker,
-        broadcasts: [{ topic: pricesTopic(tariff), heard: (payload) => this.feed.heard(payload) }],
-        listening: () => this.feed.ask(),
-        log,
-      });
+    this.contracts = new Contracts({ configured, ca, broker, clock, fromSlot: () => this.#fromSlot(), log });
+    this.bills = new Bills({ log: this.log, contracts: this.contracts, clock, identifier, say: log });
   }
 
   /** What takes part in the store's transactions. */
   get companions(): StoreCompanion[] {
-    return [this.log, this.book, this.bills];
+    return [this.log, this.contracts, this.bills];
   }
   attach(store: GatewayStore): void {
     this.#store = store;
@@ -68,27 +54,35 @@ export class Billing {
   /** Gets the log's key and verifies the log; where the TPM is away that comes later, by itself. */
   async start(): Promise<void> {
     await this.log.start();
-    this.#broadcasts?.start();
+    for (const contract of this.contracts.all) contract.tick();
+  }
+
+  /** Of the contract of now, or of the last one. */
+  get book(): PriceBook {
+    return this.#present.book;
+  }
+  get feed(): PriceFeed {
+    return this.#present.feed;
   }
 
   /** To be called when protocol time has moved. */
   tick(): void {
     this.log.tick();
-    this.feed.tick();
+    for (const contract of this.contracts.all) contract.tick();
     this.bills.tick(this.#store);
   }
 
   /** Resolves when what could be done now is done; what the TPM or the provider owe is not waited for. */
   async idle(): Promise<void> {
     await this.log.idle();
-    await this.feed.idle();
+    await Promise.all(this.contracts.all.map(({ feed }) => feed.idle()));
     this.bills.tick(this.#store);
     await this.bills.idle();
   }
 
   async close(): Promise<void> {
-    this.#broadcasts?.close();
-    await Promise.all([this.feed.close(), this.bills.close(), this.log.close()]);
+    const contracts = this.contracts.all.map((contract) => contract.close());
+    await Promise.all([...contracts, this.bills.close(), this.log.close()]);
   }
 
   // ── what the page shows ──
@@ -98,33 +92,33 @@ export class Billing {
   }
 
   bill(month: number): BillView {
-    const computed = this.bills.compute(this.#store, month);
-    const kept = this.bills.kept(month);
+    const parts = this.bills.parts(this.#store, month).map((part) => this.#partView(part));
+    const states = parts.map(({ state }) => state);
     return {
       month,
-      lines: computed.lines.map((line) => ({ ...line, startMs: slotStartMs(line.day * SLOTS_PER_DAY) })),
-      totalMilliCent: kept?.feeMilliCent ?? computed.feeMilliCent,
+      lines: parts.flatMap(({ lines }) => lines),
+      totalMilliCent: parts.reduce((sum, { totalMilliCent }) => sum + totalMilliCent, 0),
       currency: this.book.tariff?.currency ?? '',
-      priceVersion: this.#priceVersion(month),
-      state: kept === null || kept.sentMs === null ? 'growing' : kept.acknowledgedMs === null ? 'sent' : 'acknowledged',
-      waitsFor:
-        kept?.refusal ??
-        this.bills.waitsFor(month) ??
-        (computed.unpriced > 0 ? this.#pricesMissing(computed.unpriced) : null),
+      priceVersion: parts.at(-1)?.priceVersion ?? 0,
+      state: STATES.find((state) => states.includes(state)) ?? 'growing',
+      waitsFor: parts.find(({ waitsFor }) => waitsFor !== null)?.waitsFor ?? null,
+      parts: parts.map(({ lines: _, priceVersion: __, ...part }) => part),
       logState: this.log.state,
     };
   }
 
   /** Slots in [fromSlot, toSlot). */
   prices(fromSlot: number, toSlot: number): PriceRow[] {
-    const from = Math.max(fromSlot, this.book.firstSlot ?? toSlot);
-    const to = Math.min(toSlot, this.book.held?.endSlot ?? fromSlot);
-    const rows: PriceRow[] = [];
-    for (let slot = from; slot < to; slot++) {
-      const { importMilliCentPerKwh, exportMilliCentPerKwh } = this.book.at(slot)!;
-      rows.push({ slot, startMs: slotStartMs(slot), importMilliCentPerKwh, exportMilliCentPerKwh });
-    }
-    return rows;
+    return this.contracts.all.flatMap(({ book, firstSlot, endSlot }) => {
+      const from = Math.max(fromSlot, firstSlot, book.firstSlot ?? toSlot);
+      const to = Math.min(toSlot, endSlot, book.held?.endSlot ?? fromSlot);
+      const rows: PriceRow[] = [];
+      for (let slot = from; slot < to; slot++) {
+        const { importMilliCentPerKwh, exportMilliCentPerKwh } = book.at(slot)!;
+        rows.push({ slot, startMs: slotStartMs(slot), importMilliCentPerKwh, exportMilliCentPerKwh });
+      }
+      return rows;
+    });
   }
 
   /** What a conductor or the console may ask: nothing of a reading, nothing of a price. */
@@ -132,26 +126,47 @@ export class Billing {
     return {
       log: this.log.report(),
       prices: { ...this.book.held, trouble: this.feed.trouble },
-      bills: this.bills.all().map(({ month, feeMilliCent, sentMs, acknowledgedMs, refusal }) => ({
-        month,
-        feeMilliCent,
-        sentMs,
-        acknowledgedMs,
-        refusal,
-        waitsFor: this.bills.waitsFor(month),
+      contracts: this.contracts.all.map(({ terms: { provider }, firstSlot, endSlot }) => ({
+        provider,
+        firstSlot,
+        endSlot: Number.isFinite(endSlot) ? endSlot : null,
       })),
+      bills: this.bills
+        .all()
+        .map(({ contract, month, firstSlot, endSlot, feeMilliCent, sentMs, acknowledgedMs, refusal }) => ({
+          month,
+          firstSlot,
+          endSlot,
+          feeMilliCent,
+          sentMs,
+          acknowledgedMs,
+          refusal,
+          waitsFor: this.bills.waitsFor(contract, month),
+        })),
     };
   }
 
-  #pricesMissing(unpriced: number): string {
-    const { trouble } = this.feed;
-    return `the prices of ${unpriced} quarter hours${trouble === null ? '' : `: ${trouble}`}`;
+  get #present(): Contract {
+    return this.contracts.at(slotOf(this.#clock.nowMs())) ?? this.contracts.last;
   }
 
-  /** Number of the newest list that prices a slot of the month. */
-  #priceVersion(month: number): number {
-    const last = Math.min(monthFirstSlot(month + 1), this.book.held?.endSlot ?? 0) - 1;
-    return last < monthFirstSlot(month) ? 0 : (this.book.at(last)?.number ?? 0);
+  #partView(part: BillPart) {
+    const { contract, month, firstSlot, endSlot } = part;
+    const computed = this.bills.compute(this.#store, part);
+    const kept = this.bills.kept(month, contract.number);
+    return {
+      provider: contract.terms.provider,
+      fromMs: slotStartMs(firstSlot),
+      toMs: slotStartMs(endSlot),
+      lines: computed.lines.map((line) => ({ ...line, startMs: slotStartMs(line.day * SLOTS_PER_DAY) })),
+      totalMilliCent: kept?.feeMilliCent ?? computed.feeMilliCent,
+      priceVersion: priceVersion(part),
+      state: stateOf(kept),
+      waitsFor:
+        kept?.refusal ??
+        this.bills.waitsFor(contract.number, month) ??
+        (computed.unpriced > 0 ? pricesMissing(computed.unpriced, contract.feed.trouble) : null),
+    };
   }
 
   /** Where the first price list begins: with what was measured first, though not before the last month. */
@@ -160,4 +175,18 @@ export class Billing {
     const lastMonth = monthFirstSlot(monthOf(this.#clock.nowMs()) - 1);
     return Math.max(Math.min(this.#store.measuredRange()?.first ?? now, now), lastMonth);
   }
+}
+
+/** From the one that has most before it. */
+const STATES = ['growing', 'sent', 'acknowledged'] as const;
+const stateOf = (kept: KeptBill | null): BillView['state'] =>
+  kept === null || kept.sentMs === null ? 'growing' : kept.acknowledgedMs === null ? 'sent' : 'acknowledged';
+
+const pricesMissing = (unpriced: number, trouble: string | null): string =>
+  `the prices of ${unpriced} quarter hours${trouble === null ? '' : `: ${trouble}`}`;
+
+/** Number of the newest list that prices a slot of the part. */
+function priceVersion({ contract: { book }, firstSlot, endSlot }: BillPart): number {
+  const last = Math.min(endSlot, book.held?.endSlot ?? 0) - 1;
+  return last < firstSlot ? 0 : (book.at(last)?.number ?? 0);
 }

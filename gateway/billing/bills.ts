@@ -1,11 +1,12 @@
 /**
- * The household's bills: one a month, computed here, signed by the identifier, sent until the provider has it on its disk.
+ * The household's bills: one for each month and contract, computed here, signed by the identifier, sent until that contract's
+ * provider has it on its disk.
  *
- *   month over · every quarter hour measured, chained and priced · log verified ──► bill signed, its bytes on the disk
- *     ──► sent, the same bytes again and again ──► acknowledged
+ *   month, or contract, over · every quarter hour measured, chained and priced · log verified
+ *     ──► bill signed, its bytes on the disk ──► sent, the same bytes again and again ──► acknowledged
  *
  * A process that is killed between any two steps goes on where it was. Were the bytes lost with the disk, the bill would be
- * computed again and say the same: it names the code of the month's last quarter hour, not the newest one.
+ * computed again and say the same: it names the code of the part's last quarter hour, not the newest one.
  */
 import type { DatabaseSync } from 'node:sqlite';
 import {
@@ -22,30 +23,44 @@ import { ServiceError } from '../../protocol/services/call.ts';
 import type { Clock } from '../../protocol/time/clock.ts';
 import { monthFirstSlot, monthOf } from '../../protocol/time/months.ts';
 import { slotOf, slotStartMs } from '../../protocol/time/slots.ts';
-import { callService, type ServiceAddress } from '../services/client.ts';
-import type { GatewayStore, StoreCompanion } from '../store.ts';
+import { callService } from '../services/client.ts';
+import type { GatewayStore, MeterBatch, StoreCompanion } from '../store.ts';
+import type { Contract, Contracts } from './contracts.ts';
 import type { HouseholdLog } from './household-log.ts';
-import type { PriceBook } from './price-book.ts';
 
 /** The identifier: its certificate, its key in the TPM. */
 export interface Identifier extends RequestSigner {
   /** P-256 compressed, 33 B. */
   publicKey: Uint8Array;
 }
-/** Null while the household has not been initialised. @throws Error while the TPM is away */
-export type IdentifierSource = () => Promise<Identifier | null>;
+/**
+ * The identifier that a provider knows; null while the household has none, not having been initialised.
+ * @throws Error while the TPM is away
+ */
+export type IdentifierSource = (provider: string) => Promise<Identifier | null>;
 
 export interface BillsOptions {
   log: HouseholdLog;
-  book: PriceBook;
+  contracts: Pick<Contracts, 'all'>;
   clock: Clock;
   identifier: IdentifierSource;
-  provider: ServiceAddress;
   say(line: string): void;
 }
 
-export interface KeptBill {
+/** What a bill is about: the slots of a month that a contract covers, as far as they were measured here and had a price. */
+export interface BillPart {
+  contract: Contract;
   month: number;
+  firstSlot: number;
+  /** The first that is not in it. */
+  endSlot: number;
+}
+export interface KeptBill {
+  /** Number of the contract. */
+  contract: number;
+  month: number;
+  firstSlot: number;
+  endSlot: number;
   feeMilliCent: number;
   bytes: Uint8Array;
   /** Unix ms of the first time that it was sent, and when the provider had it on its disk; null until then. */
@@ -55,8 +70,11 @@ export interface KeptBill {
   refusal: string | null;
 }
 
-const TABLE = `CREATE TABLE IF NOT EXISTS bills (month INTEGER PRIMARY KEY, fee_milli_cent INTEGER NOT NULL,
-  bytes BLOB NOT NULL, sent_ms INTEGER, acknowledged_ms INTEGER, refusal TEXT) STRICT`;
+const TABLE = `CREATE TABLE IF NOT EXISTS bills (contract INTEGER, month INTEGER, first_slot INTEGER NOT NULL,
+  end_slot INTEGER NOT NULL, fee_milli_cent INTEGER NOT NULL, bytes BLOB NOT NULL, sent_ms INTEGER,
+  acknowledged_ms INTEGER, refusal TEXT, PRIMARY KEY (contract, month)) STRICT`;
+/** So many months are kept computed: the page looks at one or two again and again. */
+const COMPUTED_MOST = 8;
 /** Real time until a bill that was not acknowledged is sent again: doubled up to the most. */
 const AGAIN_FIRST_MS = 500;
 const AGAIN_MOST_MS = 300_000;
@@ -68,8 +86,12 @@ export class Bills implements StoreCompanion {
   #notBefore = 0;
   #failures = 0;
   #closed = false;
-  /** By month: what keeps a bill that is due. */
-  readonly #waitsFor = new Map<number, string>();
+  /** By contract and month: what keeps a bill that is due. */
+  readonly #waitsFor = new Map<string, string>();
+  /** By contract and month: what it comes to, and of what that was computed. */
+  readonly #computed = new Map<string, { of: string; bill: ComputedBill }>();
+  /** Grows when quarter hours were measured. */
+  #measured = 0;
   /** What the house held when a bill could not be made of it: there is no use in trying again before that has changed. */
   #lacking = '';
 
@@ -81,11 +103,14 @@ export class Bills implements StoreCompanion {
     this.#database = household;
     household.exec(TABLE);
   }
+  written({ slots }: MeterBatch): void {
+    if (slots.length > 0) this.#measured++;
+  }
 
   /** To be called when protocol time has moved: settles months that are over, sends what is not acknowledged. */
   tick(store: GatewayStore): void {
     if (this.#work || this.#closed || performance.now() < this.#notBefore) return;
-    const due = this.#holdings(store) === this.#lacking ? [] : this.#dueMonths(store);
+    const due = this.#holdings(store) === this.#lacking ? [] : this.#dueParts(store);
     if (due.length === 0 && this.#unacknowledged().length === 0) return;
     this.#work = this.#settleAndSend(store, due).finally(() => {
       this.#work = null;
@@ -105,60 +130,94 @@ export class Bills implements StoreCompanion {
     return this.#unacknowledged().length;
   }
 
-  kept(month: number): KeptBill | null {
-    return this.#read('month = ?', month)[0] ?? null;
+  kept(month: number, contract = this.#options.contracts.all[0].number): KeptBill | null {
+    return this.all().find((bill) => bill.month === month && bill.contract === contract) ?? null;
   }
   all(): KeptBill[] {
-    return this.#read('month >= ?', 0);
+    return this.#read('TRUE');
   }
   /** Why a bill that is due has not gone, or was not taken; null where nothing is wrong. */
-  waitsFor(month: number): string | null {
-    return this.#waitsFor.get(month) ?? null;
+  waitsFor(contract: number, month: number): string | null {
+    return this.#waitsFor.get(keyOf(contract, month)) ?? null;
   }
 
-  /** What the month comes to by what is measured and priced now. What lies before the first price was never sold. */
-  compute(store: GatewayStore, month: number): ComputedBill {
-    const first = Math.max(monthFirstSlot(month), this.#options.book.firstSlot ?? 0);
-    const slots = store.quarterHours(first, monthFirstSlot(month + 1)).map((measured) => ({
+  /** The parts of a month, in their order. What was not measured here, or lies before the first price, was never sold here. */
+  parts(store: GatewayStore, month: number): BillPart[] {
+    const measured = store.measuredRange();
+    if (measured === null) return [];
+    return this.#options.contracts.all
+      .map((contract) => ({
+        contract,
+        month,
+        firstSlot: Math.max(
+          monthFirstSlot(month),
+          contract.firstSlot,
+          contract.book.firstSlot ?? 0,
+          // a meter that was off when the month began says it later: what it does not know yet is not the beginning
+          monthOf(slotStartMs(measured.first)) === month ? measured.first : 0,
+        ),
+        endSlot: Math.min(monthFirstSlot(month + 1), contract.endSlot),
+      }))
+      .filter(({ firstSlot, endSlot }) => firstSlot < endSlot && endSlot > measured.first);
+  }
+
+  /** What a part comes to by what is measured and priced now; computed again when either has changed. */
+  compute(store: GatewayStore, { contract, month, firstSlot, endSlot }: BillPart): ComputedBill {
+    const { book } = contract;
+    const key = keyOf(contract.number, month);
+    const of = [this.#measured, book.version, firstSlot, endSlot].join();
+    const known = this.#computed.get(key);
+    if (known?.of === of) return known.bill;
+    const slots = store.quarterHours(firstSlot, endSlot).map((measured) => ({
       slot: measured.slot,
       importMwh: measured.endImportMwh - measured.startImportMwh,
       exportMwh: measured.endExportMwh - measured.startExportMwh,
     }));
-    return computeBill(month, slots, (slot) => this.#options.book.at(slot));
+    const bill = computeBill(month, slots, (slot) => book.at(slot));
+    this.#computed.delete(key);
+    if (this.#computed.size >= COMPUTED_MOST) this.#computed.delete(this.#computed.keys().next().value!);
+    this.#computed.set(key, { of, bill });
+    return bill;
   }
 
   // ── settling ──
 
-  /** Months that are over, from the first that was measured with prices, and have no bill yet. */
-  #dueMonths(store: GatewayStore): number[] {
+  /** Parts that are over, from the first that was measured with prices, and have no bill yet. */
+  #dueParts(store: GatewayStore): BillPart[] {
     const measured = store.measuredRange();
-    const priced = this.#options.book.firstSlot;
-    if (measured === null || priced === null) return [];
-    const first = monthOf(slotStartMs(Math.max(measured.first, priced)));
-    const now = monthOf(this.#options.clock.nowMs());
-    const have = new Set(this.all().map(({ month }) => month));
-    return Array.from({ length: Math.max(0, now - first) }, (_, i) => first + i).filter((month) => !have.has(month));
+    if (measured === null) return [];
+    const first = monthOf(slotStartMs(measured.first));
+    const nowMs = this.#options.clock.nowMs();
+    const now = monthOf(nowMs);
+    const have = new Set(this.all().map(({ contract, month }) => keyOf(contract, month)));
+    const months = Array.from({ length: Math.max(0, now - first + 1) }, (_, i) => first + i);
+    return months
+      .flatMap((month) => this.parts(store, month))
+      .filter(
+        ({ contract, month, endSlot }) =>
+          contract.book.firstSlot !== null && endSlot <= slotOf(nowMs) && !have.has(keyOf(contract.number, month)),
+      );
   }
 
-  async #settleAndSend(store: GatewayStore, due: number[]): Promise<void> {
+  async #settleAndSend(store: GatewayStore, due: BillPart[]): Promise<void> {
     let failed = false;
     let lacking = '';
-    for (const month of due) {
+    for (const part of due) {
       const holdings = this.#holdings(store);
-      const why = await this.#settle(store, month).catch((error: Error) => {
+      const why = await this.#settle(store, part).catch((error: Error) => {
         failed = true;
         return `the security chip: ${error.message}`;
       });
       if (this.#closed) return;
       if (why !== null && !failed) lacking = holdings;
-      this.#waits(month, why);
+      this.#waits(part.contract.number, part.month, why);
     }
     if (due.length > 0) this.#lacking = lacking;
     for (const bill of this.#unacknowledged()) {
       if (this.#closed) return;
       const why = await this.#send(bill).catch((error: Error) => error.message);
       failed ||= why !== null;
-      this.#waits(bill.month, why);
+      this.#waits(bill.contract, bill.month, why);
     }
     this.#failures = failed ? this.#failures + 1 : 0;
     if (failed)
@@ -166,35 +225,37 @@ export class Bills implements StoreCompanion {
   }
 
   #holdings(store: GatewayStore): string {
-    const { book, log, clock } = this.#options;
+    const { contracts, log, clock } = this.#options;
     return [
       slotOf(clock.nowMs()),
       store.measuredRange()?.last,
-      book.held?.number,
+      ...contracts.all.map(({ book, endSlot }) => `${book.version} ${endSlot}`),
       log.state.ok,
       log.state.reason,
       this.#unacknowledged().length,
     ].join();
   }
 
-  /** Makes the month's bill. @returns what it waits for, or null where it is on the disk */
-  async #settle(store: GatewayStore, month: number): Promise<string | null> {
-    const { log, book, identifier } = this.#options;
-    const end = monthFirstSlot(month + 1);
-    if (store.measuredRange()!.last < end - 1) return "the meter's last quarter hours of the month";
-    const measured = store.quarterHours(monthFirstSlot(month), end);
-    const last = measured.at(-1);
+  /** Makes a part's bill. @returns what it waits for, or null where it is on the disk */
+  async #settle(store: GatewayStore, part: BillPart): Promise<string | null> {
+    const { log, identifier } = this.#options;
+    const { contract, month, firstSlot, endSlot } = part;
+    const { book } = contract;
+    if (store.measuredRange()!.last < endSlot - 1) return "the meter's last quarter hours of the month";
+    const last = store.quarterHours(firstSlot, endSlot).at(-1);
     if (last === undefined) return 'a quarter hour that was measured in it';
-    const { feeMilliCent, unpriced } = this.compute(store, month);
+    const { feeMilliCent, unpriced } = this.compute(store, part);
     if (unpriced > 0) return `the prices of ${unpriced} quarter hours`;
     if (!(await log.verify())) return log.state.reason ?? 'the log, which is being checked';
     const head = log.codeOf(last.slot);
     if (head === null) return 'the log, whose last entries are not chained yet';
-    const signer = await identifier();
+    const signer = await identifier(contract.terms.provider);
     if (signer === null) return 'the initialisation of this household';
     const { name: tariff, currency } = book.tariff!;
     const bill = {
       month,
+      firstSlot,
+      endSlot,
       identifier: identifierReference(signer.publicKey),
       tariff,
       currency,
@@ -204,53 +265,63 @@ export class Bills implements StoreCompanion {
     };
     const bytes = await signBill(bill, (message) => signer.sign(message));
     if (this.#closed) return null;
-    this.#database.prepare('INSERT OR IGNORE INTO bills VALUES (?,?,?,NULL,NULL,NULL)').run(month, feeMilliCent, bytes);
+    this.#database
+      .prepare('INSERT OR IGNORE INTO bills VALUES (?,?,?,?,?,?,NULL,NULL,NULL)')
+      .run(contract.number, month, firstSlot, endSlot, feeMilliCent, bytes);
     return null;
   }
 
   // ── sending ──
 
   /** @returns why the provider does not have it, or null where it has */
-  async #send({ month, bytes, sentMs }: KeptBill): Promise<string | null> {
-    const { provider, identifier, clock } = this.#options;
-    const signer = await identifier();
+  async #send(bill: KeptBill): Promise<string | null> {
+    const { contracts, identifier, clock } = this.#options;
+    const { bytes, sentMs } = bill;
+    const { terms, service } = contracts.all.find(({ number }) => number === bill.contract)!;
+    const signer = await identifier(terms.provider);
     if (signer === null) return 'the initialisation of this household';
-    if (sentMs === null) this.#mark('sent_ms', clock.nowMs(), month);
+    if (sentMs === null) this.#mark('sent_ms', clock.nowMs(), bill);
     const nowMs = (): number => clock.nowMs();
     const identity = { ...signer, sign: signer.sign.bind(signer), audience: BILLING_AUDIENCE, nowMs };
     try {
-      const { digest } = await callService({ ...provider, ...billCall, body: { bill: bytes }, identity });
+      const { digest } = await callService({ ...service, ...billCall, body: { bill: bytes }, identity });
       if (Buffer.compare(digest, billDigest(bytes)) !== 0) return 'the provider confirmed another bill than this one';
-      if (!this.#closed) this.#mark('acknowledged_ms', clock.nowMs(), month);
+      if (!this.#closed) this.#mark('acknowledged_ms', clock.nowMs(), bill);
       return null;
     } catch (error) {
       if (!(error instanceof ServiceError)) throw error;
-      if (error.code === OTHER_BILL && !this.#closed) this.#mark('refusal', error.message, month);
+      if (error.code === OTHER_BILL && !this.#closed) this.#mark('refusal', error.message, bill);
       return error.message;
     }
   }
 
   #unacknowledged(): KeptBill[] {
-    return this.#read('month >= ? AND acknowledged_ms IS NULL AND refusal IS NULL', 0);
+    return this.#read('acknowledged_ms IS NULL AND refusal IS NULL');
   }
 
-  #waits(month: number, why: string | null): void {
-    if (why !== null && why !== this.#waitsFor.get(month))
+  #waits(contract: number, month: number, why: string | null): void {
+    const key = keyOf(contract, month);
+    if (why !== null && why !== this.#waitsFor.get(key))
       this.#options.say(`bill of ${nameOf(month)} waits for: ${why}`);
-    if (why === null) this.#waitsFor.delete(month);
-    else this.#waitsFor.set(month, why);
+    if (why === null) this.#waitsFor.delete(key);
+    else this.#waitsFor.set(key, why);
   }
 
-  #mark(column: 'sent_ms' | 'acknowledged_ms' | 'refusal', value: number | string, month: number): void {
-    this.#database.prepare(`UPDATE bills SET ${column} = ? WHERE month = ?`).run(value, month);
+  #mark(column: 'sent_ms' | 'acknowledged_ms' | 'refusal', value: number | string, bill: KeptBill): void {
+    this.#database
+      .prepare(`UPDATE bills SET ${column} = ? WHERE contract = ? AND month = ?`)
+      .run(value, bill.contract, bill.month);
   }
 
-  #read(where: string, value: number): KeptBill[] {
+  #read(where: string): KeptBill[] {
     return this.#database
-      .prepare(`SELECT * FROM bills WHERE ${where} ORDER BY month`)
-      .all(value)
+      .prepare(`SELECT * FROM bills WHERE ${where} ORDER BY month, contract`)
+      .all()
       .map((row) => ({
+        contract: row.contract as number,
         month: row.month as number,
+        firstSlot: row.first_slot as number,
+        endSlot: row.end_slot as number,
         feeMilliCent: row.fee_milli_cent as number,
         bytes: row.bytes as Uint8Array,
         sentMs: row.sent_ms as number | null,
@@ -260,5 +331,6 @@ export class Bills implements StoreCompanion {
   }
 }
 
+const keyOf = (contract: number, month: number): string => `${contract} ${month}`;
 /** `2026-11`. */
 const nameOf = (month: number): string => new Date(Date.UTC(1970, month)).toISOString().slice(0, 7);

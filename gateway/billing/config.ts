@@ -12,6 +12,8 @@ export const billingConfig = v.strictObject({
   offlineKey: p256,
   /** The provider's service. */
   provider: v.strictObject({
+    /** As identifier certificates name it. */
+    name: v.pipe(v.string(), v.minLength(1, 'is empty'), v.maxLength(100, 'is longer than 100 characters')),
     url: v.pipe(v.string(), v.regex(/^https:\/\/[^/\s]+$/, 'is not of the form https://host:port')),
     /** The authority of its certificate, PEM. */
     caFile: path,

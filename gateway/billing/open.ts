@@ -31,9 +31,8 @@ export interface OpenBillingOptions {
 export function openBilling({ config, dataDir, broker, tpm, household, clock, log }: OpenBillingOptions): Billing {
   const { tariff, offlineKey, provider, sealing } = config;
   return new Billing({
-    tariff,
-    offlineKey: Buffer.from(offlineKey, 'hex'),
-    provider: { url: provider.url, ca: readFileSync(provider.caFile, 'utf8') },
+    configured: { provider: provider.name, url: provider.url, tariff, offlineKey },
+    ca: readFileSync(provider.caFile, 'utf8'),
     broker,
     keys: new TpmLogKey({
       tpm,
@@ -42,8 +41,8 @@ export function openBilling({ config, dataDir, broker, tpm, household, clock, lo
       authorizations: () => readAuthorizations(sealing.authorizationsFile),
     }),
     anchors: new TpmAnchors(tpm),
-    identifier: async () => {
-      const identity = household?.requestIdentity('identifier', BILLING_AUDIENCE) ?? null;
+    identifier: async (name) => {
+      const identity = household?.requestIdentity('identifier', BILLING_AUDIENCE, name) ?? null;
       return identity && identifierOf(identity);
     },
     clock,

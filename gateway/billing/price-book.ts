@@ -20,6 +20,8 @@ import { MalformedError } from '../../protocol/wire/bytes.ts';
 import type { StoreCompanion } from '../store.ts';
 
 export interface PriceBookOptions {
+  /** Of which contract: several share the tables. */
+  contract: number;
   /** Name of the household's tariff. */
   tariff: string;
   /** The provider's offline key, P-256 compressed, 33 B: pinned. */
@@ -32,14 +34,17 @@ export interface ListedPrice extends SlotPrice {
 }
 
 const TABLES = `
-  CREATE TABLE IF NOT EXISTS tariffs (number INTEGER PRIMARY KEY, bytes BLOB NOT NULL) STRICT;
-  CREATE TABLE IF NOT EXISTS price_lists (number INTEGER PRIMARY KEY, tariff INTEGER NOT NULL, bytes BLOB NOT NULL) STRICT;`;
+  CREATE TABLE IF NOT EXISTS tariffs (contract INTEGER, number INTEGER, bytes BLOB NOT NULL,
+    PRIMARY KEY (contract, number)) STRICT, WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS price_lists (contract INTEGER, number INTEGER, tariff INTEGER NOT NULL, bytes BLOB NOT NULL,
+    PRIMARY KEY (contract, number)) STRICT;`;
 
 export class PriceBook implements StoreCompanion {
   readonly #options: PriceBookOptions;
   #database!: DatabaseSync;
   #tariff: Tariff | null = null;
   #held: HeldPrices | null = null;
+  #version = 0;
   /** By day of UTC. */
   readonly #days = new Map<number, { number: number; prices: readonly SlotPrice[] }>();
 
@@ -51,15 +56,21 @@ export class PriceBook implements StoreCompanion {
     this.#database = household;
     household.exec(TABLES);
     const tariffs = new Map<number, Tariff>();
-    for (const row of household.prepare('SELECT number, bytes FROM tariffs ORDER BY number').all()) {
+    const { contract } = this.#options;
+    for (const row of household
+      .prepare('SELECT number, bytes FROM tariffs WHERE contract = ? ORDER BY number')
+      .all(contract)) {
       const tariff = this.#stillGood(`tariff ${row.number}`, () => this.#openTariff(row.bytes as Uint8Array));
-      if (tariff === null) household.prepare('DELETE FROM tariffs WHERE number = ?').run(row.number as number);
-      else {
+      if (tariff === null) {
+        household.prepare('DELETE FROM tariffs WHERE contract = ? AND number = ?').run(contract, row.number as number);
+      } else {
         tariffs.set(tariff.number, tariff);
         this.#tariff = tariff;
       }
     }
-    for (const row of household.prepare('SELECT number, tariff, bytes FROM price_lists ORDER BY number').all()) {
+    for (const row of household
+      .prepare('SELECT number, tariff, bytes FROM price_lists WHERE contract = ? ORDER BY number')
+      .all(contract)) {
       const list = this.#stillGood(`price list ${row.number}`, () => {
         const tariff = tariffs.get(row.tariff as number);
         if (!tariff) throw new PriceError('prices.tariff', 'is not held');
@@ -68,7 +79,9 @@ export class PriceBook implements StoreCompanion {
         return opened;
       });
       if (list === null) {
-        household.prepare('DELETE FROM price_lists WHERE number >= ?').run(row.number as number);
+        household
+          .prepare('DELETE FROM price_lists WHERE contract = ? AND number >= ?')
+          .run(contract, row.number as number);
         break;
       }
       this.#hold(list);
@@ -81,6 +94,10 @@ export class PriceBook implements StoreCompanion {
   /** The newest list; null where there is none. */
   get held(): HeldPrices | null {
     return this.#held;
+  }
+  /** Another number when prices have come. */
+  get version(): number {
+    return this.#version;
   }
   /** The first slot that has a price; null where none has. */
   get firstSlot(): number | null {
@@ -100,7 +117,7 @@ export class PriceBook implements StoreCompanion {
     if (tariff.number === known) throw new PriceError('tariff.number', `is ${known}, which is known`, 'again');
     if (tariff.number < known)
       throw new PriceError('tariff.number', `is ${tariff.number}, older than ${known}, which was taken before`);
-    this.#database.prepare('INSERT INTO tariffs VALUES (?,?)').run(tariff.number, bytes);
+    this.#database.prepare('INSERT INTO tariffs VALUES (?,?,?)').run(this.#options.contract, tariff.number, bytes);
     this.#tariff = tariff;
   }
 
@@ -114,7 +131,9 @@ export class PriceBook implements StoreCompanion {
     if (this.#tariff === null) throw new PriceError('prices.tariff', 'is not known yet', 'gap');
     const list = openPrices(bytes, this.#tariff);
     checkOrder(list, this.#held, fromSlot, mayBeginLater);
-    this.#database.prepare('INSERT INTO price_lists VALUES (?,?,?)').run(list.number, this.#tariff.number, bytes);
+    this.#database
+      .prepare('INSERT INTO price_lists VALUES (?,?,?,?)')
+      .run(this.#options.contract, list.number, this.#tariff.number, bytes);
     this.#hold(list);
     return list;
   }
@@ -127,6 +146,7 @@ export class PriceBook implements StoreCompanion {
   }
 
   #hold(list: PriceList): void {
+    this.#version++;
     this.#held = { number: list.number, endSlot: endOf(list) };
     for (let at = 0; at < list.prices.length; at += SLOTS_PER_DAY) {
       const prices = list.prices.slice(at, at + SLOTS_PER_DAY);

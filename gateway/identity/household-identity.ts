@@ -146,7 +146,7 @@ export class HouseholdIdentity implements SignerSource {
   }
 
   /** For requests under a name to a service; null before initialisation. @param audience the service's role */
-  requestIdentity(kind: 'identifier' | 'household', audience: string): RequestIdentity | null {
+  requestIdentity(kind: 'identifier' | 'household', audience: string, _provider?: string): RequestIdentity | null {
     const certificates = this.#store.get('certificates');
     if (!certificates) return null;
     return {

@@ -78,7 +78,18 @@ export interface BillView {
   state: 'growing' | 'sent' | 'acknowledged';
   /** In plain words why it has not been sent, or not acknowledged; null where nothing is wrong. */
   waitsFor: string | null;
+  /** One for each contract of the month: with one provider all month long it is one. */
+  parts: BillPartView[];
   logState: LogState;
+}
+/** What of a month one provider is told: its number, for its part of the month. */
+export interface BillPartView {
+  provider: string;
+  fromMs: number;
+  toMs: number;
+  totalMilliCent: number;
+  state: 'growing' | 'sent' | 'acknowledged';
+  waitsFor: string | null;
 }
 /** What a kWh costs, and what is paid for one, in a quarter hour. */
 export interface PriceRow {

@@ -3,21 +3,23 @@
  *
  *   Gateway ── bill, signed by the identifier ──► Provider: identifier · signature · month · tariff · store ── digest ──► Gateway
  *
- * The provider learns who owes how much for a month. What it knows of readings stands in another store, without origin; nothing
- * here can be matched with it: a bill holds no energy and no time but its month.
+ * The provider learns who owes how much for a month, or for the part of it that their contract, or their gateway, was there. What
+ * it knows of readings stands in another store, without origin; nothing here can be matched with it: a bill holds no energy and no
+ * time but that part. Each slot of a customer is billed once.
  */
 import { type Bill, billDigest, decodeBill, identifierReference, verifyBill } from '../../protocol/billing/bill.ts';
 import { OTHER_BILL } from '../../protocol/billing/services.ts';
-import { monthOf } from '../../protocol/time/months.ts';
+import { slotStartMs } from '../../protocol/time/slots.ts';
 import { MalformedError } from '../../protocol/wire/bytes.ts';
 import { Refusal } from '../shared/service.ts';
 import { type DatabaseSync, openStore } from '../shared/store.ts';
 
 const SCHEMA = `
   CREATE TABLE IF NOT EXISTS bills (
-    customer TEXT NOT NULL, month INTEGER NOT NULL, feeMilliCent INTEGER NOT NULL, currency TEXT NOT NULL, tariff TEXT NOT NULL,
+    customer TEXT NOT NULL, month INTEGER NOT NULL, firstSlot INTEGER NOT NULL, endSlot INTEGER NOT NULL,
+    feeMilliCent INTEGER NOT NULL, currency TEXT NOT NULL, tariff TEXT NOT NULL,
     priceNumber INTEGER NOT NULL, head BLOB NOT NULL, digest BLOB NOT NULL, bytes BLOB NOT NULL, certificate TEXT NOT NULL,
-    receivedMs INTEGER NOT NULL, PRIMARY KEY (customer, month)
+    receivedMs INTEGER NOT NULL, PRIMARY KEY (customer, firstSlot)
   ) WITHOUT ROWID;
 `;
 
@@ -26,6 +28,9 @@ export interface ReceivedBill {
   customer: string;
   /** Months since January 1970. */
   month: number;
+  /** The part of the month: from firstSlot on, before endSlot. */
+  firstSlot: number;
+  endSlot: number;
   feeMilliCent: number;
   currency: string;
   tariff: string;
@@ -33,29 +38,34 @@ export interface ReceivedBill {
   receivedMs: number;
 }
 
-/** One bill per customer and month; the bytes with their signature are kept as evidence. A commit is on disk. */
+/** One bill for each slot of a customer; the bytes with their signature are kept as evidence. A commit is on disk. */
 export class BillStore {
   readonly database: DatabaseSync;
   constructor(file: string) {
     this.database = openStore(file, SCHEMA);
   }
-  /** Adds it where there is none. @returns the digest of the customer's bill of that month */
+  /** Adds it where none of the customer's has a slot of it. @returns the digest of the one that has, otherwise of this one */
   add(customer: string, bill: Bill, bytes: Uint8Array, certificate: string, receivedMs: number): Uint8Array {
-    const { month, feeMilliCent, currency, tariff, priceNumber, head } = bill;
+    const { month, firstSlot, endSlot, feeMilliCent, currency, tariff, priceNumber, head } = bill;
     this.database
-      .prepare('INSERT OR IGNORE INTO bills VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)')
+      .prepare(
+        `INSERT INTO bills SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13
+         WHERE NOT EXISTS (SELECT 1 FROM bills WHERE customer = ?1 AND firstSlot < ?4 AND endSlot > ?3)`,
+      )
       .run(
-        ...[customer, month, feeMilliCent, currency, tariff, priceNumber],
+        ...[customer, month, firstSlot, endSlot, feeMilliCent, currency, tariff, priceNumber],
         ...[head, billDigest(bytes), bytes, certificate, receivedMs],
       );
-    const row = this.database.prepare('SELECT digest FROM bills WHERE customer = ? AND month = ?').get(customer, month);
-    return row!.digest as Uint8Array;
+    return this.database
+      .prepare('SELECT digest FROM bills WHERE customer = ? AND firstSlot < ? AND endSlot > ?')
+      .get(customer, endSlot, firstSlot)!.digest as Uint8Array;
   }
-  /** In the order of months and customers. */
+  /** In the order of slots and customers. */
   bills(): ReceivedBill[] {
     return this.database
       .prepare(
-        `SELECT customer, month, feeMilliCent, currency, tariff, priceNumber, receivedMs FROM bills ORDER BY month, customer`,
+        `SELECT customer, month, firstSlot, endSlot, feeMilliCent, currency, tariff, priceNumber, receivedMs FROM bills
+         ORDER BY month, firstSlot, customer`,
       )
       .all() as unknown as ReceivedBill[];
   }
@@ -105,13 +115,13 @@ export class BillDesk {
     if (!offered) return wrong('tariff', 'is none of ours');
     if (bill.currency !== offered.currency) wrong('currency', `is ${bill.currency}, not ${offered.currency}`);
     if (bill.priceNumber > offered.newestNumber) wrong('priceNumber', 'is of no price list that was signed');
-    if (bill.month >= monthOf(nowMs))
-      throw new Refusal('too early', 'bill.month is not over yet', 'again', { path: 'bill.month' });
+    if (slotStartMs(bill.endSlot) > nowMs)
+      throw new Refusal('too early', 'bill.endSlot is not over yet', 'again', { path: 'bill.endSlot' });
     const digest = store.add(customer.customerNumber, bill, bytes, customer.serialNumber, nowMs);
     if (Buffer.compare(digest, billDigest(bytes)) !== 0)
-      throw new Refusal(OTHER_BILL, 'another bill of this customer for this month is here already', 'final', {
+      throw new Refusal(OTHER_BILL, 'another bill of this customer for this time is here already', 'final', {
         status: 409,
-        path: 'bill.month',
+        path: 'bill.firstSlot',
       });
     return { digest };
   }

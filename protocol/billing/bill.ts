@@ -1,9 +1,12 @@
 /**
- * The bill of a month, computed in the house; one number leaves it (tpm-privacy-concept.txt, "Bill Computation").
+ * The bill of a month, or of the part of it that a contract covers, computed in the house; one number leaves it
+ * (tpm-privacy-concept.txt, "Bill Computation"). Where the provider changes, people move, or a gateway is replaced, a month has
+ * parts, each billed once; they never overlap.
  *
  *   log entries of the month × signed prices ─► lines, one a day ─► fee ─► Gateway ── bill, signed ──► Provider
  *
- * The provider learns customer, month and fee; no reading, no energy, no line. The customer sees every line, every day.
+ * The provider learns customer, month, the part of it and fee; no reading, no energy, no line. The customer sees every line, every
+ * day.
  *
  *   cost   = Σ import × import price        exact, in millionths of a milli-cent
  *   credit = Σ export × export price        exact
@@ -13,8 +16,10 @@
  * and each is within one milli-cent of the truth.
  *
  *   bill   size
- *          1     version = 1
+ *          1     version = 2
  *          2     month, counted from January 1970
+ *          4     firstSlot, of the part of the month that is billed
+ *          4     endSlot: the first that is not in it
  *          32    identifier: SHA-256 of the identifier's public key (33 B)
  *          1+n   tariff
  *          1+3   currency, ISO 4217
@@ -134,12 +139,15 @@ function checkEnergy(path: string, mwh: number): void {
 
 // ── the message ──
 
-const VERSION = 1;
+const VERSION = 2;
 const DIGEST_BYTES = 32;
 const EVIDENCE = { attestation: 0 } as const;
 
 export interface Bill {
   month: number;
+  /** The part of the month: slots from firstSlot on, before endSlot. */
+  firstSlot: number;
+  endSlot: number;
   /** 32 B, see identifierReference. */
   identifier: Uint8Array;
   tariff: string;
@@ -172,6 +180,8 @@ export async function signBill(bill: Bill, sign: (message: Uint8Array) => Promis
   const body = new ByteWriter('bill')
     .u8('version', VERSION)
     .u16('month', bill.month)
+    .u32('firstSlot', bill.firstSlot)
+    .u32('endSlot', bill.endSlot)
     .bytes('identifier', bill.identifier, DIGEST_BYTES)
     .text('tariff', bill.tariff, TARIFF_PATTERN)
     .text('currency', bill.currency, CURRENCY_PATTERN)
@@ -188,6 +198,11 @@ export function decodeBill(bytes: Uint8Array): Bill {
   const reader = new ByteReader('bill', bytes);
   reader.constant('version', VERSION);
   const month = reader.u16('month');
+  const firstSlot = reader.u32('firstSlot');
+  if (firstSlot < monthFirstSlot(month)) throw reader.error('firstSlot', 'is before the month');
+  const endSlot = reader.u32('endSlot');
+  if (endSlot <= firstSlot) throw reader.error('endSlot', 'is not after firstSlot');
+  if (endSlot > monthFirstSlot(month + 1)) throw reader.error('endSlot', 'is after the month');
   const identifier = reader.bytes('identifier', DIGEST_BYTES);
   const tariff = reader.text('tariff', TARIFF_PATTERN);
   const currency = reader.text('currency', CURRENCY_PATTERN);
@@ -199,7 +214,7 @@ export function decodeBill(bytes: Uint8Array): Bill {
   reader.constant('evidence', EVIDENCE.attestation);
   reader.bytes('signature', SIGNATURE_BYTES);
   reader.end();
-  return { month, identifier, tariff, currency, feeMilliCent, priceNumber, head };
+  return { month, firstSlot, endSlot, identifier, tariff, currency, feeMilliCent, priceNumber, head };
 }
 
 /** Whether the identifier's key signed exactly these bytes. @throws P256Error where the key is malformed */

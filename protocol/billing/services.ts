@@ -6,8 +6,8 @@
  *   POST /billing/prices   {tariff, after, fromSlot}    → {lists: bytes[]}   oldest first; ask again until there are none
  *   POST /billing/bill     {bill}  by the identifier    → {digest}           it is on the provider's disk
  *
- * The same bill gets the same answer, however often it comes. Another one of the customer for that month is refused with the
- * code `other bill`.
+ * The same bill gets the same answer, however often it comes. Another one of the customer for a slot that was billed is refused
+ * with the code `other bill`.
  */
 import * as v from 'valibot';
 import { bytes } from '../services/call.ts';

@@ -136,6 +136,7 @@ function juneBill(): BillView {
     priceVersion: 12,
     state: 'growing',
     waitsFor: null,
+    parts: [],
     logState: { ok: true, reason: null },
   };
 }

@@ -33,13 +33,14 @@ export interface TestProvider {
   start(): Promise<void>;
 }
 
-export async function startProvider(t: ExecutionContext, plan: object): Promise<TestProvider> {
+/** @param beside another one, whose grid's authority it has, too */
+export async function startProvider(t: ExecutionContext, plan: object, beside?: TestProvider): Promise<TestProvider> {
   const directory = mkdtempSync(join(tmpdir(), 'quietmeter-billing-'));
   const issuer = await IdentifierIssuer.open(directory);
   const [port] = await freePorts(1);
   const prepared = await prepareBilling({
     directory,
-    ca: await GridCa.open(join(directory, 'ca')),
+    ca: await GridCa.open(join(beside?.directory ?? directory, 'ca')),
     issuerFile: issuer.issuerFile,
     port,
     providerName: PROVIDER,
@@ -78,6 +79,8 @@ export class BilledHouse {
   readonly said: string[] = [];
   readonly provider: TestProvider;
   identifier: Identifier | null;
+  /** Where another provider has the house, too: its identifier by that provider's name. */
+  identifiers: Record<string, Identifier> = {};
   billing!: Billing;
   store!: GatewayStore;
   #registers = { importMwh: 0, exportMwh: 0 };
@@ -109,13 +112,12 @@ export class BilledHouse {
   async start(): Promise<this> {
     const { tariff, offlineKey, provider } = this.provider.prepared.gateway;
     this.billing = new Billing({
-      tariff,
-      offlineKey: Buffer.from(offlineKey, 'hex'),
-      provider: { url: provider.url, ca: readFileSync(provider.caFile, 'utf8') },
+      configured: { provider: provider.name, url: provider.url, tariff, offlineKey },
+      ca: readFileSync(provider.caFile, 'utf8'),
       broker: null,
       keys: fixedKey(KEY),
       anchors: this.anchors,
-      identifier: async () => this.identifier,
+      identifier: async (name) => this.identifiers[name] ?? this.identifier,
       clock: this.clock,
       log: (line) => this.said.push(line),
     });

@@ -84,14 +84,16 @@ test('what the provider keeps of a bill is the fee: no energy, no line, nothing 
   t.deepEqual(Object.keys(provider.billing.bills()[0]).sort(), [
     'currency',
     'customer',
+    'endSlot',
     'feeMilliCent',
+    'firstSlot',
     'month',
     'priceNumber',
     'receivedMs',
     'tariff',
   ]);
   const { bytes } = house.billing.bills.kept(MONTH)!;
-  t.is(bytes.length, 153, 'as long as any other');
+  t.is(bytes.length, 161, 'as long as any other');
 });
 
 test('the provider is away: the bill waits, and goes when it is back; killed between bill and acknowledgement it goes again', async (t) => {
@@ -158,7 +160,7 @@ test('another bill for the same month is refused, and the customer sees why', as
     await house.settle();
   }
   t.is(houses[0].bill().state, 'acknowledged');
-  t.like(houses[1].bill(), { state: 'sent', waitsFor: 'another bill of this customer for this month is here already' });
+  t.like(houses[1].bill(), { state: 'sent', waitsFor: 'another bill of this customer for this time is here already' });
   t.is(houses[1].billing.bills.pending, 0, 'it is not sent for ever');
   t.deepEqual(
     provider.billing.bills().map(({ feeMilliCent }) => feeMilliCent),
@@ -234,6 +236,8 @@ test('the provider refuses what it must', async (t) => {
   const { signBill, headDigest, identifierReference } = await import('../../../protocol/billing/bill.ts');
   const good = {
     month: MONTH,
+    firstSlot: FIRST,
+    endSlot: FIRST + SLOTS,
     identifier: identifierReference(owner.publicKey),
     tariff: 'flex',
     currency: 'EUR',
@@ -245,14 +249,19 @@ test('the provider refuses what it must', async (t) => {
   const stranger = await provider.issuer.issue({ customerNumber: '4712' } as never);
   const abroad = await provider.issuer.issue({ provider: 'Loud Power' } as never);
   const cases: [string, Uint8Array, typeof owner, RegExp][] = [
-    ['too early', await signed({ month: MONTH + 1 }), owner, /not over yet/],
+    [
+      'too early',
+      await signed({ month: MONTH + 1, firstSlot: FIRST + SLOTS, endSlot: FIRST + SLOTS + 96 }),
+      owner,
+      /not over yet/,
+    ],
     ['tariff', await signed({ tariff: 'night' }), owner, /bill\.tariff is none of ours/],
     ['currency', await signed({ currency: 'CHF' }), owner, /bill\.currency is CHF, not EUR/],
     ['prices of tomorrow', await signed({ priceNumber: 99 }), owner, /bill\.priceNumber/],
     ['somebody else', await signed({}), stranger, /bill\.identifier/],
     ['another provider', await signed({}), abroad, /names another provider/],
-    ['altered', Buffer.from(await signed({})).fill(1, 45, 52), owner, /bill\.signature/],
-    ['malformed', (await signed({})).subarray(1), owner, /bill\.version/],
+    ['altered', Buffer.from(await signed({})).fill(1, 53, 60), owner, /bill\.signature/],
+    ['malformed', (await signed({})).subarray(1), owner, /bill\.endSlot/],
   ];
   for (const [what, bytes, signer, message] of cases) await t.throwsAsync(send(bytes, signer), { message }, what);
   t.deepEqual(provider.billing.bills(), []);

@@ -10,7 +10,7 @@ const key = `02${'ab'.repeat(32)}`;
 const good = {
   tariff: 'flex',
   offlineKey: key,
-  provider: { url: 'https://provider.example:8443', caFile: 'grid.pem' },
+  provider: { name: 'Quiet Power', url: 'https://provider.example:8443', caFile: 'grid.pem' },
   sealing: { policyKey: key, authorizationsFile: 'states.json' },
 };
 

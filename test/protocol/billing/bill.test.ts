@@ -150,6 +150,8 @@ const identifier = generateSigningKey();
 const sign = async (message: Uint8Array) => signP256(identifier.privateKey, message);
 const bill: Bill = {
   month: MONTH,
+  firstSlot: FIRST + 96,
+  endSlot: FIRST + 7 * 96,
   identifier: identifierReference(identifier.publicKey),
   tariff: 'flex',
   currency: 'EUR',
@@ -160,7 +162,7 @@ const bill: Bill = {
 
 test('a bill arrives as it was signed, and says one number', async (t) => {
   const bytes = await signBill(bill, sign);
-  t.is(bytes.length, 1 + 2 + 32 + 5 + 4 + 8 + 4 + 32 + 1 + 64);
+  t.is(bytes.length, 1 + 2 + 4 + 4 + 32 + 5 + 4 + 8 + 4 + 32 + 1 + 64);
   t.deepEqual(JSON.stringify(decodeBill(bytes)), JSON.stringify(bill));
   t.true(verifyBill(bytes, identifier.publicKey));
   t.false(verifyBill(bytes, generateSigningKey().publicKey));
@@ -182,6 +184,14 @@ test('a malformed bill is refused with the path of the field', async (t) => {
   const proof = Buffer.from(bytes);
   proof[bytes.length - 65] = 1;
   t.throws(() => decodeBill(proof), { message: 'bill.evidence: is 1, not 0' });
+  for (const [part, problem] of [
+    [{ firstSlot: FIRST - 1 }, 'bill.firstSlot: is before the month'],
+    [{ endSlot: FIRST + 96 }, 'bill.endSlot: is not after firstSlot'],
+    [{ endSlot: monthFirstSlot(MONTH + 1) + 1 }, 'bill.endSlot: is after the month'],
+  ] as const) {
+    const wrong = await signBill({ ...bill, ...part }, sign);
+    t.throws(() => decodeBill(wrong), { message: problem });
+  }
   await t.throwsAsync(signBill({ ...bill, feeMilliCent: 0.5 }, sign), { message: /bill\.fee/ });
   await t.throwsAsync(signBill({ ...bill, currency: 'e' }, sign), { message: /bill\.currency/ });
 });
