@@ -11,10 +11,10 @@
  *   32    root         Merkle root over the receipts' identities, ascending (RFC 6962, section 2.1)
  *   64    signature    Ed25519 by the announcement key over label ‖ 00 ‖ everything before
  */
-import { createHash } from 'node:crypto';
 import { ED25519_SIGNATURE_BYTES, verifyEd25519 } from '../crypto/ed25519.ts';
 import { KEY_ID_BYTES } from '../crypto/keyset.ts';
 import { LABELS, labelled } from '../crypto/labels.ts';
+import { merkleRoot } from '../crypto/merkle.ts';
 import { ByteReader, ByteWriter, MalformedError } from '../wire/bytes.ts';
 
 const VERSION = 1;
@@ -64,22 +64,6 @@ export function openStatement(bytes: Uint8Array, key: Uint8Array): DepositStatem
   return statement;
 }
 
-/** Over the receipts' identities in any order; 32 B. Of none: SHA-256 of nothing. */
-export function depositRoot(identities: readonly Uint8Array[]): Uint8Array {
-  let level: Uint8Array[] = [...identities].sort(Buffer.compare).map((identity) => hash(LEAF, identity));
-  if (level.length === 0) return createHash('sha256').digest();
-  // level by level, an odd one goes up as it is: the same tree as the RFC's recursive definition
-  while (level.length > 1) {
-    const above: Uint8Array[] = [];
-    for (let i = 0; i < level.length; i += 2)
-      above.push(i + 1 < level.length ? hash(NODE, level[i], level[i + 1]) : level[i]);
-    level = above;
-  }
-  return level[0];
-}
-const LEAF = Buffer.of(0);
-const NODE = Buffer.of(1);
-const hash = (prefix: Uint8Array, ...parts: Uint8Array[]): Uint8Array =>
-  createHash('sha256')
-    .update(Buffer.concat([prefix, ...parts]))
-    .digest();
+/** Over the receipts' identities in any order; 32 B. */
+export const depositRoot = (identities: readonly Uint8Array[]): Uint8Array =>
+  merkleRoot([...identities].sort(Buffer.compare));
