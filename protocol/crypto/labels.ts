@@ -91,6 +91,8 @@ export const LABELS = {
   /** What identifies a party's public key, and its master key over all of them (protocol/crypto/keyset.ts). */
   keyId: 'quietmeter/v1/key-id',
   keyset: 'quietmeter/v1/keyset',
+  /** Key of a message that the meter itself has sealed to a party (firmware/arithmetic/seal.ts, protocol/crypto/meter-seal.ts). */
+  meterSeal: 'quietmeter/v1/meter-seal',
   /** Control centre's announcement key over a month's terms, its weights, an epoch's accepted credentials, a deposit (protocol/selling). */
   sellingTerms: 'quietmeter/v1/selling-terms',
   sellingWeights: 'quietmeter/v1/selling-weights',
