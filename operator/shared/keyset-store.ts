@@ -5,8 +5,9 @@
  *
  * Every method is one transaction, on disk when it returns: a key is never used before the list that names it is kept.
  */
-import { createPrivateKey, createPublicKey, generateKeyPair, type KeyObject } from 'node:crypto';
+import { createHash, createPrivateKey, createPublicKey, generateKeyPair, type KeyObject } from 'node:crypto';
 import { promisify } from 'node:util';
+import { ED25519_SIGNATURE_BYTES } from '../../protocol/crypto/ed25519.ts';
 import {
   type KeyDescription,
   type KeyKind,
@@ -76,10 +77,9 @@ export class KeysetStore {
     const changed = this.#database
       .prepare('UPDATE keysetKeys SET revokedMs = ?, private = NULL WHERE keyId = ? AND revokedMs = 0')
       .run(Math.max(1, nowMs), keyId).changes;
-    this.#keys = undefined;
     if (changed === 0) return;
+    this.#keys = undefined;
     await this.advance(nowMs);
-    this.#publish();
   }
 
   /** As it is published; undefined before the first was made. */
@@ -113,7 +113,7 @@ export class KeysetStore {
   async #advance(nowMs: number): Promise<void> {
     const missing = this.#options.plan(nowMs).filter((plan) => !this.keys.some((key) => isFor(key, plan)));
     const made = await Promise.all(missing.map(async (plan) => ({ plan, ...(await generate(plan)) })));
-    const changed = inTransaction(this.#database, () => {
+    inTransaction(this.#database, () => {
       const insert = this.#database.prepare('INSERT INTO keysetKeys VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)');
       for (const { plan, publicKey, pkcs8 } of made) {
         const { kind, purpose, value, month, opensMs, closesMs, deadlineMs } = plan;
@@ -124,15 +124,17 @@ export class KeysetStore {
       this.#database
         .prepare("UPDATE keysetKeys SET private = NULL WHERE kind = 'blind' AND closesMs <= ? AND private NOT NULL")
         .run(nowMs);
-      const dropped = this.#database.prepare('DELETE FROM keysetKeys WHERE deadlineMs <= ?').run(nowMs).changes;
-      return made.length > 0 || dropped > 0;
+      this.#database.prepare('DELETE FROM keysetKeys WHERE deadlineMs <= ?').run(nowMs);
     });
     this.#keys = undefined;
-    if (changed) this.#publish();
+    this.#publish();
   }
 
+  /** Where the list is another than the one that is out. */
   #publish(): void {
-    const { keyset } = this;
+    const { keyset, bytes: published } = this;
+    const before = published && createHash('sha256').update(published.subarray(0, -ED25519_SIGNATURE_BYTES)).digest();
+    if (before && Buffer.compare(before, keysetDigest(keyset)) === 0) return;
     const next = { ...keyset, number: keyset.number + 1 };
     const bytes = publishKeyset(next, this.#options.sign);
     this.#database
