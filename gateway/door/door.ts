@@ -42,7 +42,7 @@ import { DoorStore, type SealedMessage } from './store.ts';
 
 /** A message that was given to the relay is given again when so many slots have brought no answer. */
 const PATIENCE_SLOTS = 2;
-/** Real time between attempts at a relay that does not answer: doubled up to the most. */
+/** Real time between attempts in a slot at a relay that does not answer: doubled up to the most. A new slot begins at once. */
 const AGAIN_FIRST_MS = 500;
 const AGAIN_MOST_MS = 60_000;
 
@@ -71,6 +71,7 @@ export class Door {
   readonly #handlers = new Map<string, (list: HeardList) => void>();
   #working: Promise<void> | null = null;
   #doneSlot = -1;
+  #failedSlot = -1;
   #notBefore = 0;
   #failures = 0;
   #trouble: string | null = null;
@@ -124,7 +125,8 @@ export class Door {
     const nowMs = this.#options.clock.nowMs();
     if (nowMs === 0 || this.#closed) return;
     const slot = slotOf(nowMs - this.#options.plan.sendAfterMs);
-    if (slot <= this.#doneSlot || performance.now() < this.#notBefore) return;
+    if (slot <= this.#doneSlot) return;
+    if (slot === this.#failedSlot && performance.now() < this.#notBefore) return;
     this.#working ??= this.#work(slot).finally(() => {
       this.#working = null;
     });
@@ -157,6 +159,7 @@ export class Door {
       this.#failures = 0;
     } catch (error) {
       note(error);
+      this.#failedSlot = slot;
       this.#notBefore = performance.now() + Math.min(AGAIN_FIRST_MS * 2 ** this.#failures++, AGAIN_MOST_MS);
     }
     const trouble = troubles[0] ?? null;
