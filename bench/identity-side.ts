@@ -37,6 +37,10 @@ export interface IdentitySideOptions {
   /** swtpm's authority (bench/software-tpm.ts), which must have made a TPM already. */
   tpmCaDir: string;
   clock?: 'conductor' | 'system';
+  /** Client certificates' common names, and the providers' names that they may bring PINs for. */
+  providers?: Record<string, string>;
+  /** More of the grid operator's configuration, such as `gridFees`. */
+  gridOperator?: Record<string, unknown>;
   /** Where the third party's keys are kept; in `directory` unless told. */
   keysDirectory?: string;
   /** What the third party serves; none unless told. */
@@ -70,7 +74,7 @@ export interface IdentitySide {
 }
 
 export async function prepareIdentitySide(options: IdentitySideOptions): Promise<IdentitySide> {
-  const { directory, ca, clock = 'conductor' } = options;
+  const { directory, ca, clock = 'conductor', providers = { provider: 'provider' } } = options;
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const keys = await openKeys(options.keysDirectory ?? join(directory, 'trusted-third-party-keys'));
   const rootsDir = copyRoots(options.tpmCaDir, join(directory, 'endorsement-roots'));
@@ -112,6 +116,7 @@ export async function prepareIdentitySide(options: IdentitySideOptions): Promise
         authorityKeyFile: keys.authorityKeyFile,
         endorsementRootsDir: rootsDir,
         publicDir,
+        providers,
         releases: options.releases && { folder: options.releases.folder, releaseKey: options.releases.releaseKey },
       }),
       gridOperator: config('grid-operator', {
@@ -119,6 +124,7 @@ export async function prepareIdentitySide(options: IdentitySideOptions): Promise
         service: await access('grid-operator', gridOperatorPort),
         endorsementRootsDir: rootsDir,
         trustedThirdParty: { url: urls.trustedThirdParty, caFile: ca.caFile, ...(await ca.client('grid-operator')) },
+        ...options.gridOperator,
       }),
     },
     urls,
@@ -137,7 +143,8 @@ export async function prepareIdentitySide(options: IdentitySideOptions): Promise
       const pins = await Promise.all(
         letters.map(async ({ customerNumber, pin }) => ({ customerNumber, ...(await hashPin(pin)) })),
       );
-      await as('provider', urls.trustedThirdParty, '/pins', { pins }, v.strictObject({ customers: v.number() }));
+      const role = Object.keys(providers).find((name) => providers[name] === provider) ?? 'provider';
+      await as(role, urls.trustedThirdParty, '/pins', { pins }, v.strictObject({ customers: v.number() }));
       return letters;
     },
     provision: (ekCertificate, installation) =>

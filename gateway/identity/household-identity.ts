@@ -9,7 +9,7 @@
 import { createHash } from 'node:crypto';
 import { readSigningPublic } from '../../protocol/attestation/tpm-wire.ts';
 import { compressPoint } from '../../protocol/crypto/p256.ts';
-import { HolderCheck } from '../../protocol/identity/certificates.ts';
+import { HolderCheck, providerOf } from '../../protocol/identity/certificates.ts';
 import {
   BATCH_DAYS,
   type CertifiedTpmKey,
@@ -27,6 +27,13 @@ import {
   sealTopUp,
   topUpNonce,
 } from '../../protocol/identity/initialisation.ts';
+import {
+  checkLetter,
+  decryptIdentifier,
+  endedCall,
+  otherProviderCall,
+  sealOtherProvider,
+} from '../../protocol/identity/other-provider.ts';
 import { normalisePin } from '../../protocol/identity/pin.ts';
 import {
   decodePseudonymCertificate,
@@ -35,6 +42,7 @@ import {
 import { ServiceError } from '../../protocol/services/call.ts';
 import type { Clock } from '../../protocol/time/clock.ts';
 import { DAY_MS, SLOTS_PER_DAY } from '../../protocol/time/slots.ts';
+import { MalformedError } from '../../protocol/wire/bytes.ts';
 import type { RequestIdentity } from '../services/client.ts';
 import { callService, type ServiceAddress } from '../services/client.ts';
 import type { KeyBlob } from '../tpm/key-file.ts';
@@ -105,6 +113,9 @@ export class HouseholdIdentity implements SignerSource {
   readonly #holders: HolderCheck;
   readonly #signers = new ReadingSigners((day) => this.#makeSigner(day));
   readonly #loaded = new Map<string, TpmKey>();
+  #named: { certificate: string; provider: string } | null = null;
+  /** Why the last letter of another provider came to nothing. */
+  #letterRefusal: ServiceError | null = null;
   #running: Promise<void> | null = null;
   #trouble: string | null = null;
   #failures = 0;
@@ -145,20 +156,44 @@ export class HouseholdIdentity implements SignerSource {
     return pseudonym && decodePseudonymCertificate(pseudonym.certificate).publicKey;
   }
 
-  /** For requests under a name to a service; null before initialisation. @param audience the service's role */
-  requestIdentity(kind: 'identifier' | 'household', audience: string, _provider?: string): RequestIdentity | null {
+  /**
+   * For requests under a name to a service; null before initialisation.
+   * @param audience the service's role
+   * @param provider whose identifier, where the household has had several; null where it has none of that one
+   */
+  requestIdentity(kind: 'identifier' | 'household', audience: string, provider?: string): RequestIdentity | null {
     const certificates = this.#store.get('certificates');
     if (!certificates) return null;
+    let certificate = certificates[kind];
+    let key: KeyName = kind;
+    if (provider !== undefined && provider !== this.provider) {
+      const former = this.#store.get('former')?.find((one) => one.provider === provider);
+      if (!former) return null;
+      certificate = former.certificate;
+      key = `former ${provider}`;
+    }
     return {
       audience,
-      certificate: Buffer.from(certificates[kind], 'base64url'),
+      certificate: Buffer.from(certificate, 'base64url'),
       nowMs: () => this.#options.clock.nowMs(),
-      sign: (message) => this.sign(kind, message),
+      sign: (message) => this.#signBy(key, message),
     };
   }
 
+  /** The provider that the present identifier names; null before initialisation. */
+  get provider(): string | null {
+    const certificate = this.#store.get('certificates')?.identifier;
+    if (certificate === undefined) return null;
+    if (this.#named?.certificate !== certificate)
+      this.#named = { certificate, provider: providerOf(Buffer.from(certificate, 'base64url')) };
+    return this.#named.provider;
+  }
+
   /** ECDSA by the identifier or household key over SHA-256(message), r ‖ s, 64 B. @throws TpmError */
-  async sign(kind: 'identifier' | 'household', message: Uint8Array): Promise<Uint8Array> {
+  sign(kind: 'identifier' | 'household', message: Uint8Array): Promise<Uint8Array> {
+    return this.#signBy(kind, message);
+  }
+  async #signBy(kind: KeyName, message: Uint8Array): Promise<Uint8Array> {
     const tpm = await this.#options.tpm();
     const key = await this.#key(tpm, this.#store.key(kind)!);
     return tpm.sign(key, createHash('sha256').update(message).digest());
@@ -203,6 +238,56 @@ export class HouseholdIdentity implements SignerSource {
     return this.state;
   }
 
+  /**
+   * Seals what the customer typed from another provider's letter and asks for its identifier. Resolves when it has come, or at
+   * least is on its way (`provider` tells).
+   * @throws MalformedError that names the field: `letter.pin: is not eight digits`; ServiceError where it was refused; TpmError
+   */
+  async takeLetter(letter: unknown): Promise<void> {
+    const typed = typeof letter === 'object' && letter !== null ? { ...letter } : {};
+    if ('pin' in typed && typeof typed.pin === 'string') Object.assign(typed, { pin: normalisePin(typed.pin) });
+    const data = checkLetter(typed);
+    const household = this.requestIdentity('household', 'trusted-third-party');
+    if (household === null || this.#store.get('attempt'))
+      throw new MalformedError('letter', 'comes before this meter is set up');
+    if (data.provider === this.provider) throw new MalformedError('letter.provider', 'is the one that you have');
+    const tpm = await this.#options.tpm();
+    const attestationKey = await this.#attestationKey(tpm);
+    const { serialNumber } = this.#holders.check(household.certificate, ['household'], this.#options.clock.nowMs());
+    const key = await tpm.createSigningKey();
+    const over = certifiedOver(topUpNonce(serialNumber), null);
+    const { attest, signature } = await tpm.certify(await tpm.loadKey(key), attestationKey, over);
+    const sealed = await sealOtherProvider(
+      { ...data, key: { public: key.publicBlob, attest, signature } },
+      this.#options.thirdParty.publicKey,
+    );
+    await this.#running;
+    this.#store.setNextKey('another', key);
+    this.#store.set('another', { sealed: Buffer.from(sealed).toString('base64url') });
+    this.#letterRefusal = null;
+    this.resume();
+    await this.#running;
+    if (this.#letterRefusal) throw this.#letterRefusal;
+  }
+
+  /** The people move out: tells the third party, then forgets their names. @throws ServiceError, TpmError: ask again later */
+  async end(): Promise<void> {
+    const identity = this.requestIdentity('identifier', 'trusted-third-party');
+    if (identity) {
+      try {
+        await this.#call(endedCall.path, {}, endedCall.answer, identity);
+      } catch (error) {
+        // it was told before: an identifier that has ended proves nothing any longer
+        if (!(error instanceof ServiceError && error.code === 'not proved' && error.path === 'identifier.certificate'))
+          throw error;
+      }
+    }
+    await this.#running;
+    this.#store.forgetHousehold(this.#today() + 1);
+    this.#loaded.clear();
+    this.#signers.forget();
+  }
+
   /** Called often: when a day begins, and when the time is first known, there may be something to do. */
   tick(): void {
     const today = this.#today();
@@ -243,6 +328,7 @@ export class HouseholdIdentity implements SignerSource {
   async #work(): Promise<void> {
     if (this.#store.get('attempt')?.phase === 'request') await this.#answerChallenge();
     if (this.#store.get('attempt')?.phase === 'answer') await this.#takeCertificates();
+    if (this.#store.get('another')) await this.#takeAnother();
     if (this.#store.get('certificates') && this.state.daysLeft < TOP_UP_BELOW_DAYS) await this.#topUp();
   }
 
@@ -317,6 +403,30 @@ export class HouseholdIdentity implements SignerSource {
     );
     this.#signers.forget();
     this.#options.log(`initialised: pseudonyms for ${pseudonyms.length} days`);
+  }
+
+  async #takeAnother(): Promise<void> {
+    const household = this.requestIdentity('household', 'trusted-third-party')!;
+    let answer: SealedCertificates;
+    try {
+      const { path, answer: schema } = otherProviderCall;
+      answer = await this.#call(path, this.#store.get('another')!, schema, household);
+    } catch (error) {
+      if (!(error instanceof ServiceError) || error.recovery === 'again') throw error;
+      this.#options.log(`another provider: refused: ${error.message}`);
+      this.#letterRefusal = error;
+      this.#store.delete('another');
+      return;
+    }
+    const tpm = await this.#options.tpm();
+    const secret = await tpm.activateCredential(await this.#attestationKey(tpm), answer.credential);
+    const certificate = decryptIdentifier(answer.sealed, secret);
+    const { publicKey, provider } = this.#holders.check(certificate, ['identifier'], this.#options.clock.nowMs());
+    if (!Buffer.from(publicKey).equals(publicKeyOf(this.#store.key('another', 'next')!)))
+      throw new Error('the identifier certificate is not for the key of this TPM');
+    this.#loaded.clear();
+    this.#store.acceptAnother(Buffer.from(certificate).toString('base64url'), this.provider!);
+    this.#options.log(`has an identifier for ${provider}`);
   }
 
   /** More days, and days of a time without the third party. */
@@ -418,7 +528,7 @@ export class HouseholdIdentity implements SignerSource {
     return loaded;
   }
 
-  #call<S extends typeof CHALLENGE | typeof SEALED_CERTIFICATES>(
+  #call<S extends typeof CHALLENGE | typeof SEALED_CERTIFICATES | typeof endedCall.answer>(
     path: string,
     body: object,
     answer: S,

@@ -2,7 +2,8 @@
  * What the gateway keeps of its names: one SQLite file (mode 0600) whose every commit is on the disk when it returns.
  *
  *   entries      attempt: an initialisation under way, as its exact bytes · certificates: what the third party gave last ·
- *                refusal: why it gave none, for people
+ *                refusal: why it gave none, for people · another: a change of provider that is asked for · former: identifiers
+ *                of former providers, for their last bills
  *   keys         the household's TPM keys by name, as blobs that only its TPM loads; `next …` of an initialisation under way
  *   pseudonyms   day → key and certificate; certificate null where it is asked for
  *
@@ -25,7 +26,8 @@ const TABLES = `
   ) WITHOUT ROWID;
 `;
 
-export type KeyName = 'attestation' | 'identifier' | 'household';
+/** `another` is the identifier key of a provider that is to come, `former …` one of a provider that was. */
+export type KeyName = 'attestation' | 'identifier' | 'household' | 'another' | `former ${string}`;
 /** Of the names in use, or of an initialisation that is under way. */
 export type Generation = 'present' | 'next';
 
@@ -39,8 +41,17 @@ export interface KeptCertificates {
   attestation: string;
   area: string;
 }
+/** An identifier beside the present one. */
+export interface FormerIdentifier {
+  provider: string;
+  /** DER, base64url. */
+  certificate: string;
+}
 interface Entries {
   attempt: Attempt;
+  /** Base64url: what is sent until it is answered. */
+  another: { sealed: string };
+  former: FormerIdentifier[];
   certificates: KeptCertificates;
   refusal: string;
 }
@@ -141,7 +152,10 @@ export class IdentityStore {
       this.#database.exec(`
         DELETE FROM keys WHERE name NOT LIKE 'next %' AND 'next ' || name IN (SELECT name FROM keys);
         UPDATE keys SET name = substr(name, 6) WHERE name LIKE 'next %';
+        DELETE FROM keys WHERE name LIKE 'former %';
         DELETE FROM pseudonyms WHERE next = 0 AND certificate IS NULL`);
+      this.delete('former');
+      this.delete('another');
       const first = Math.min(...pseudonyms.map(({ day }) => day));
       // from there on the former ones are revoked
       this.#database.prepare('DELETE FROM pseudonyms WHERE next = 0 AND day >= ?').run(first);
@@ -153,6 +167,27 @@ export class IdentityStore {
       this.set('certificates', certificates);
       this.delete('attempt');
       this.delete('refusal');
+    });
+  }
+  /** Another provider's identifier takes the place of the present one, which is kept under its provider's name. */
+  acceptAnother(certificate: string, formerProvider: string): void {
+    this.#atOnce(() => {
+      const certificates = this.get('certificates')!;
+      const former = (this.get('former') ?? []).filter(({ provider }) => provider !== formerProvider);
+      this.set('former', [...former, { provider: formerProvider, certificate: certificates.identifier }]);
+      this.#database.prepare('DELETE FROM keys WHERE name = ?').run(`former ${formerProvider}`);
+      this.#database.prepare("UPDATE keys SET name = ? WHERE name = 'identifier'").run(`former ${formerProvider}`);
+      this.#database.exec("UPDATE keys SET name = 'identifier' WHERE name = 'next another'");
+      this.set('certificates', { ...certificates, identifier: certificate });
+      this.delete('another');
+    });
+  }
+  /** The people have moved out: no names any longer, and no pseudonym from `fromDay` on. */
+  forgetHousehold(fromDay: number): void {
+    this.#atOnce(() => {
+      this.#database.exec("DELETE FROM keys WHERE name <> 'attestation'");
+      this.#database.prepare('DELETE FROM pseudonyms WHERE day >= ?').run(fromDay);
+      for (const name of ['attempt', 'another', 'former', 'certificates', 'refusal'] as const) this.delete(name);
     });
   }
   /** More days were certified. */

@@ -15,7 +15,7 @@ import {
   type TpmPublic,
   verifyKeyCertification,
 } from '../../protocol/attestation/quote.ts';
-import type { CertificateSubject } from '../../protocol/identity/certificates.ts';
+import type { CertificateSubject, Holder } from '../../protocol/identity/certificates.ts';
 import {
   type CertifiedTpmKey,
   certifiedOver,
@@ -26,8 +26,10 @@ import {
   openRequest,
   type PseudonymKey,
   SECRET_BYTES,
+  topUpNonce,
   transactionOf,
 } from '../../protocol/identity/initialisation.ts';
+import { openOtherProvider, otherProviderTransaction } from '../../protocol/identity/other-provider.ts';
 import { PIN_TRIES, pinMatches } from '../../protocol/identity/pin.ts';
 import { encodeBody } from '../../protocol/services/call.ts';
 import { DAY_MS } from '../../protocol/time/slots.ts';
@@ -205,6 +207,47 @@ export class Initialisation {
     return replay(finished, digest);
   }
 
+  /**
+   * An identifier for another provider; everything else of the household stays.
+   * @returns the encrypted certificate, as JSON @throws Refusal
+   */
+  async otherProvider(holder: Holder<'household'>, sealed: Uint8Array): Promise<object> {
+    const { store, issuer, privateKey } = this.#options;
+    const nowMs = this.#options.nowMs();
+    const id = otherProviderTransaction(sealed);
+    const digest = createHash('sha256').update(sealed).digest();
+    const kept = store.transaction(id);
+    if (kept?.outcome) return replay(kept, digest);
+    const identity = store.identityOfHousehold(holder.serialNumber);
+    if (!identity || identity.endedMs !== null) throw new Refusal('ended', 'this household has ended', 'start over');
+    const { serial, akPublic, ekPublic, name } = identity;
+    const { provider, customerNumber, pin, key } = await openOtherProvider(sealed, privateKey).catch(asRefusal);
+    const attestation = readAttestationKey(akPublic);
+    const identifier = certified(key, attestation, certifiedOver(topUpNonce(holder.serialNumber), null), 'key');
+    const pending = {
+      provider,
+      customerNumber,
+      pinMatches: await pinMatches(pin, store.customer(provider, customerNumber)),
+    };
+    const subject = { kind: 'identifier', name, provider, customerNumber } as const;
+    const certificate = await issuer.certificate(subject, identifier.publicKey, nowMs);
+    const finished = store.atOnce(() => {
+      if (!store.transaction(id))
+        store.begin({ id, atMs: nowMs, serial, secret: null, request: null, challenge: '{}' });
+      const refused = this.#judgePin(id, digest, serial, pending, nowMs);
+      if (refused) return refused;
+      store.pinUsed(serial, provider, customerNumber);
+      store.changeProvider(identity.id, { provider, customerNumber, identifierSerial: certificate.serialNumber });
+      const secret = randomBytes(SECRET_BYTES);
+      const answer = {
+        credential: makeCredential(ekPublic, attestation.name, secret),
+        sealed: encryptCertificates({ identifier: certificate.der }, secret),
+      };
+      return this.#finish(id, digest, nowMs, { answer });
+    });
+    return replay(finished, digest);
+  }
+
   /** @param isTheSame whether this day's pseudonym has this key already @throws Refusal */
   checkPseudonyms(
     pseudonyms: readonly PseudonymKey[],
@@ -271,7 +314,7 @@ export class Initialisation {
     id: Uint8Array,
     digest: Uint8Array,
     serial: string,
-    pending: PendingRequest,
+    pending: Pick<PendingRequest, 'provider' | 'customerNumber' | 'pinMatches'>,
     nowMs: number,
   ): Transaction | undefined {
     const { store } = this.#options;

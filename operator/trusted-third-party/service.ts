@@ -2,6 +2,7 @@
 import { HolderCheck } from '../../protocol/identity/certificates.ts';
 import { DEVICE_CHANGES } from '../../protocol/identity/devices.ts';
 import { SEALED_ANSWER, SEALED_REQUEST, SEALED_TOP_UP } from '../../protocol/identity/initialisation.ts';
+import { endedCall, otherProviderCall } from '../../protocol/identity/other-provider.ts';
 import { PIN_BATCH } from '../../protocol/identity/pin.ts';
 import { StoredNonces } from '../shared/nonce-memory.ts';
 import {
@@ -63,6 +64,30 @@ export function startThirdPartyService(options: ThirdPartyServiceOptions): Promi
               status: 403,
             });
           return thirdParty.topUp(holder, sealed);
+        },
+      }),
+      identifiedRoute({
+        method: 'POST',
+        path: otherProviderCall.path,
+        body: otherProviderCall.body,
+        handle: ({ sealed }, holder) => {
+          if (holder.kind !== 'household')
+            throw new Refusal('not this certificate', 'another provider is asked for by the household key', 'final', {
+              status: 403,
+            });
+          return thirdParty.otherProvider(holder, sealed);
+        },
+      }),
+      identifiedRoute({
+        method: 'POST',
+        path: endedCall.path,
+        body: endedCall.body,
+        handle: (_, holder) => {
+          if (holder.kind !== 'identifier')
+            throw new Refusal('not this certificate', 'people who move out say so by their identifier', 'final', {
+              status: 403,
+            });
+          return thirdParty.end(holder);
         },
       }),
       roleRoute(['grid-operator'], {

@@ -136,6 +136,21 @@ export class TrustedThirdParty {
     };
   }
 
+  /** An identifier for another provider (protocol/identity/other-provider.ts). @throws Refusal */
+  otherProvider(holder: Holder<'household'>, sealed: Uint8Array): Promise<object> {
+    return this.#initialisation.otherProvider(holder, sealed);
+  }
+
+  /** The people move out: nothing of their names is believed from tomorrow on. */
+  async end(holder: Holder<'identifier'>): Promise<{ ended: true }> {
+    const { store, issuer } = this.#options;
+    const nowMs = this.now();
+    const identity = store.identityOf(holder.serialNumber);
+    if (identity) store.atOnce(() => store.endIdentity(identity.id, nowMs, Math.floor(nowMs / DAY_MS) + 1));
+    await issuer.refreshLists(nowMs);
+    return { ended: true };
+  }
+
   // From the other parties
 
   /** The grid operator's changes. @returns the version that is there now */

@@ -240,6 +240,26 @@ export class ThirdPartyStore {
   identityOf(identifierSerial: string): IdentityRow | undefined {
     return this.#get<IdentityRow>('SELECT * FROM identities WHERE identifierSerial = ?', identifierSerial);
   }
+  identityOfHousehold(householdSerial: string): IdentityRow | undefined {
+    return this.#get<IdentityRow>('SELECT * FROM identities WHERE householdSerial = ?', householdSerial);
+  }
+  /** Its identifier is another one from now on. */
+  changeProvider(
+    id: number,
+    {
+      provider,
+      customerNumber,
+      identifierSerial,
+    }: Pick<IdentityRow, 'provider' | 'customerNumber' | 'identifierSerial'>,
+  ): void {
+    this.#run(
+      'UPDATE identities SET provider = ?, customerNumber = ?, identifierSerial = ? WHERE id = ?',
+      provider,
+      customerNumber,
+      identifierSerial,
+      id,
+    );
+  }
   /** Whether a certificate of this serial number is no longer believed, or never was issued. */
   isEnded(serialNumber: string): boolean {
     return (

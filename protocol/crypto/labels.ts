@@ -44,6 +44,8 @@ export const LABELS = {
   /** HPKE `info` of initialisation's first and third message, gateway to trusted third party (protocol/identity/initialisation.ts). */
   initialisationRequest: 'quietmeter/v1/initialisation-request',
   initialisationAnswer: 'quietmeter/v1/initialisation-answer',
+  /** HPKE `info` of a request for the identifier of another provider (protocol/identity/other-provider.ts). */
+  otherProvider: 'quietmeter/v1/other-provider',
   /** MAC under the secret that only the endorsement key's TPM could activate. */
   initialisationActivated: 'quietmeter/v1/initialisation-activated',
   /** Derives the key that certificates are encrypted under on their way to that TPM. */

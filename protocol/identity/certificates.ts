@@ -135,6 +135,10 @@ function positive(serialNumber: Uint8Array): Buffer {
 
 const parse = (certificate: string | Uint8Array): X509Certificate => new X509Certificate(certificate as string);
 
+/** The provider that an identifier certificate names, which was found good before. */
+export const providerOf = (identifier: Uint8Array): string =>
+  parse(identifier).subjectName.getField(ATTRIBUTES.provider)[0];
+
 /**
  * Whoever is shown a certificate: holds those that the trusted third party issued for good, and says whose they are. Which are
  * revoked is the caller's to look up by `serialNumber`.

@@ -20,9 +20,11 @@ import { AREA_PATTERN } from '../readings/area.ts';
 export const DEVICE_STATES = ['in stock', 'installed', 'revoked'] as const;
 export type DeviceState = (typeof DEVICE_STATES)[number];
 
+/** Maker and serial number of the EK certificate (protocol/attestation/ek-chain.ts): 8 B and at most 20. */
+export const EK_SERIAL_PATTERN = /^([0-9a-f]{2}){1,28}$/;
 export const EK_SERIAL = v.pipe(
   v.string('is missing'),
-  v.regex(/^([0-9a-f]{2}){1,20}$/, 'is no serial number in lower-case hexadecimal, whole bytes'),
+  v.regex(EK_SERIAL_PATTERN, 'is no serial number in lower-case hexadecimal, whole bytes'),
 );
 export const ADDRESS = v.pipe(
   v.string('is missing'),
@@ -37,7 +39,7 @@ export const AREA = v.pipe(
 );
 
 export const DEVICE = v.strictObject({
-  /** Of the EK certificate (`ekSerial` elsewhere). */
+  /** Of the EK certificate, and its maker (`ekSerial` elsewhere). */
   serial: EK_SERIAL,
   /** Where the field visit goes; null for a device in stock. */
   address: v.nullable(ADDRESS),

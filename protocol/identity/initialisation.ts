@@ -68,7 +68,7 @@ const REQUEST = v.strictObject({
 });
 export type InitialisationRequest = v.InferOutput<typeof REQUEST>;
 
-const CERTIFIED = v.strictObject({
+export const CERTIFIED = v.strictObject({
   /** TPM2B_PUBLIC. */
   public: keyPublic,
   /** TPMS_ATTEST of type certify. */
@@ -200,7 +200,7 @@ export const openTopUp = async (sealed: Uint8Array, privateKey: Uint8Array): Pro
 
 /** AES-256-GCM under a key derived from the second secret, which is used once. */
 export function encryptCertificates(
-  value: Certificates | { pseudonyms: Uint8Array[] },
+  value: Certificates | { pseudonyms: Uint8Array[] } | { identifier: Uint8Array },
   secret: Uint8Array,
 ): Uint8Array {
   const cipher = createCipheriv('aes-256-gcm', certificatesKey(secret), ONCE);
@@ -218,7 +218,7 @@ const TAG_BYTES = 16;
 const certificatesKey = (secret: Uint8Array): Uint8Array =>
   new Uint8Array(hkdfSync('sha256', secret, new Uint8Array(), labelBytes(LABELS.initialisationCertificates), 32));
 
-function decryptJson(sealed: Uint8Array, secret: Uint8Array): unknown {
+export function decryptJson(sealed: Uint8Array, secret: Uint8Array): unknown {
   try {
     const decipher = createDecipheriv('aes-256-gcm', certificatesKey(secret), ONCE);
     decipher.setAuthTag(sealed.subarray(-TAG_BYTES));
@@ -233,7 +233,8 @@ function decryptJson(sealed: Uint8Array, secret: Uint8Array): unknown {
 
 const NOTHING = new Uint8Array();
 
-async function sealJson(
+/** JSON filled up to `length` bytes, sealed. */
+export async function sealJson(
   value: object,
   length: number,
   label: Label,
@@ -252,7 +253,8 @@ async function sealJson(
   }
 }
 
-async function openJson<S extends v.GenericSchema>(
+/** @throws MalformedError that names the field */
+export async function openJson<S extends v.GenericSchema>(
   name: string,
   schema: S,
   sealed: Uint8Array,
@@ -276,7 +278,7 @@ async function openJson<S extends v.GenericSchema>(
   return checked(name, schema, value);
 }
 
-function checked<S extends v.GenericSchema>(name: string, schema: S, value: unknown): v.InferOutput<S> {
+export function checked<S extends v.GenericSchema>(name: string, schema: S, value: unknown): v.InferOutput<S> {
   const result = fitting(schema, value);
   if ('value' in result) return result.value;
   throw new MalformedError(result.path ? `${name}.${result.path}` : name, result.problem);

@@ -69,11 +69,15 @@ export interface TestSide {
 /** @param makers PEM of more makers of TPMs that are trusted, besides swtpm's authority */
 export async function startSide(
   t: ExecutionContext,
-  { processes = false, makers = [] }: { processes?: boolean; makers?: string[] } = {},
+  {
+    processes = false,
+    makers = [],
+    providers,
+  }: { processes?: boolean; makers?: string[]; providers?: Record<string, string> } = {},
 ): Promise<TestSide> {
   const directory = mkdtempSync(join(tmpdir(), 'quietmeter-identity-'));
   const ca = await GridCa.open(join(directory, 'grid-ca'));
-  const side = await prepareIdentitySide({ directory, ca, tpmCaDir: await tpmCa() });
+  const side = await prepareIdentitySide({ directory, ca, tpmCaDir: await tpmCa(), providers });
   makers.forEach((pem, i) => {
     writeFileSync(join(directory, 'endorsement-roots', `maker-${i}.pem`), pem);
   });
