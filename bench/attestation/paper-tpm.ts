@@ -4,7 +4,7 @@
  * file are pinned, what it makes is good evidence; whatever is then changed in it has to be found.
  */
 import 'reflect-metadata';
-import { createHash, type KeyObject, randomBytes, webcrypto } from 'node:crypto';
+import { createHash, type KeyObject, X509Certificate as NodeCertificate, randomBytes, webcrypto } from 'node:crypto';
 import {
   BasicConstraintsExtension,
   ExtendedKeyUsageExtension,
@@ -13,6 +13,7 @@ import {
   SubjectAlternativeNameExtension,
   X509CertificateGenerator,
 } from '@peculiar/x509';
+import { MAKER_ID_BYTES } from '../../protocol/attestation/ek-chain.ts';
 import {
   bindingOf,
   type Claims,
@@ -63,6 +64,13 @@ const serialNumber = (): string => {
   serial[0] = (serial[0] & 0x3f) | 0x40;
   return serial.toString('hex');
 };
+
+/** As protocol/attestation/ek-chain.ts names the authority that issued an endorsement certificate. */
+const makerIdOf = (authority: string): string =>
+  createHash('sha256')
+    .update(new NodeCertificate(authority).publicKey.export({ format: 'der', type: 'spki' }))
+    .digest('hex')
+    .slice(0, 2 * MAKER_ID_BYTES);
 
 /** A maker of TPMs: a root and the intermediate that signs endorsement certificates, RSA-2048 as most makers have. */
 export class PaperMaker {
@@ -120,7 +128,7 @@ export class PaperMaker {
     return new PaperMaker(root.toString('pem'), intermediate.toString('pem'), keys, names[1], ek, nowMs);
   }
 
-  /** @returns DER and the serial number by which devices are known */
+  /** @returns DER and maker and serial number, by which devices are known */
   async endorse({ expiredMs }: { expiredMs?: number } = {}): Promise<{ certificate: Uint8Array; ekSerial: string }> {
     const serial = serialNumber();
     const certificate = await X509CertificateGenerator.create(
@@ -144,7 +152,7 @@ export class PaperMaker {
       },
       webcrypto,
     );
-    return { certificate: new Uint8Array(certificate.rawData), ekSerial: serial };
+    return { certificate: new Uint8Array(certificate.rawData), ekSerial: makerIdOf(this.intermediate) + serial };
   }
 }
 

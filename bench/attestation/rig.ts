@@ -3,7 +3,7 @@
  * trusted third party is on paper: initialisation has tests and measurements of its own.
  */
 
-import { createHash, X509Certificate } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { AttestationAgent, type AttestationIdentity, type CallVerifier } from '../../gateway/attestation/agent.ts';
 import { MeasuredBoot } from '../../gateway/attestation/measured-boot.ts';
 import type { TpmKey } from '../../gateway/tpm/keys.ts';
@@ -65,7 +65,7 @@ export class Rig {
     const { tpm, bench } = options;
     const { certificate } = await tpm.endorsement();
     const key = await tpm.loadKey(await tpm.createAttestationKey());
-    const ekSerial = new X509Certificate(certificate).serialNumber.toLowerCase();
+    const { ekSerial } = bench.trust.endorsement.check(certificate, Date.now());
     bench.register(ekSerial);
     const akCertificate = await bench.thirdParty.certify(key.publicKey, ekSerial);
     return new Rig(options, identityOf(tpm, key, { ekSerial, ekCertificate: certificate, akCertificate }));

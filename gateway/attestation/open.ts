@@ -113,7 +113,7 @@ async function identityOf(
   const certificate = await certificateOf(tpm);
   const { key } = attestation;
   return {
-    ekSerial: ekSerialOf(certificate),
+    ekSerial: ekSerialIn(attestation.certificate),
     ekCertificate: certificate,
     akCertificate: attestation.certificate,
     akPublic: key.blob.publicBlob,
@@ -121,5 +121,6 @@ async function identityOf(
   };
 }
 
-/** As registers name a device: lower-case hexadecimal, whole bytes. */
-const ekSerialOf = (certificate: Uint8Array): string => new X509Certificate(certificate).serialNumber.toLowerCase();
+/** As the third party, which knows the TPM's maker, named the device. */
+const ekSerialIn = (certificate: Uint8Array): string =>
+  /^serialNumber=([0-9a-f]+)$/m.exec(new X509Certificate(certificate).subject)?.[1] ?? '';

@@ -43,7 +43,7 @@ export function registerRoutes(register: Register): Route[] {
       path: '/devices/list',
       body: v.strictObject({
         /** Serial of the last device of the page before; empty for the first page. */
-        after: v.pipe(v.string(), v.maxLength(40)),
+        after: v.pipe(v.string(), v.maxLength(56)),
       }),
       handle: ({ after }) => ({ devices: register.devicesAfter(after, PAGE_MOST) }),
     }),

@@ -54,7 +54,11 @@ export interface EkRootsOptions {
 }
 
 export interface CheckedEk {
-  /** Serial number of the certificate, lower-case hexadecimal: by it the grid operator knows the device. */
+  /**
+   * By it the grid operator knows the device, lower-case hexadecimal: the first MAKER_ID_BYTES of SHA-256 over the public key
+   * (SubjectPublicKeyInfo) of the authority that issued the certificate, then the certificate's serial number. Serial numbers alone
+   * are unique within one authority only: two makers may give the same.
+   */
   ekSerial: string;
   /** The maker's letters, such as `IFX`, or its number, `id:00001014`; null where the certificate does not say. */
   manufacturer: string | null;
@@ -71,11 +75,14 @@ const UNDERSTOOD = new Set(['2.5.29.9', '2.5.29.15', '2.5.29.17', '2.5.29.19', '
 const HASHES = new Set(['SHA-256', 'SHA-384', 'SHA-512']);
 const CURVES = new Set(['prime256v1', 'secp384r1', 'secp521r1']);
 const RSA_LEAST_BITS = 2048;
+export const MAKER_ID_BYTES = 8;
 /** Certificates that are remembered. */
 const KNOWN_MOST = 65_536;
 
 interface Authority {
   certificate: NodeCertificate;
+  /** Of its public key, hexadecimal. */
+  makerId: string;
   subject: string;
   /** For people. */
   what: string;
@@ -93,6 +100,8 @@ interface Authority {
 
 interface Known {
   ekSerial: string;
+  /** Of the certificate alone. */
+  serial: string;
   manufacturer: string | null;
   fromMs: number;
   untilMs: number;
@@ -124,10 +133,11 @@ export class EkRoots {
    * @throws EkChainError
    */
   check(certificate: Uint8Array, atMs: number): CheckedEk {
-    const { ekSerial, manufacturer, fromMs, untilMs, issuer } = this.#read(certificate);
+    const known = this.#read(certificate);
+    const { ekSerial, manufacturer, fromMs, untilMs, issuer } = known;
     checkTime('the certificate', fromMs, untilMs, atMs);
     let revocationsStale = false;
-    let serial = ekSerial;
+    let { serial } = known;
     let what = 'the certificate';
     for (let authority: Authority | null = issuer; authority; authority = authority.issuer) {
       checkTime(authority.what, authority.fromMs, authority.untilMs, atMs);
@@ -163,7 +173,8 @@ export class EkRoots {
       throw new EkChainError('issuer', 'its certificate was not issued by a maker of TPMs that is pinned here');
     const fromMs = certificate.validFromDate.getTime();
     const untilMs = certificate.validToDate.getTime();
-    const read = { ekSerial: serialOf(certificate), manufacturer, fromMs, untilMs, issuer };
+    const serial = serialOf(certificate);
+    const read = { ekSerial: issuer.makerId + serial, serial, manufacturer, fromMs, untilMs, issuer };
     if (this.#known.size >= KNOWN_MOST) this.#known.delete(this.#known.keys().next().value!);
     this.#known.set(digest, read);
     return read;
@@ -233,8 +244,13 @@ function readAuthority(source: string | Uint8Array, what: string, trusted: boole
   if (usage && !(usage.usages & KeyUsageFlags.keyCertSign))
     throw new EkChainError('usage', `${what} may not sign certificates`);
   checkStrength(certificate, details, what);
+  const publicKey = certificate.publicKey.export({ format: 'der', type: 'spki' });
   return {
     certificate,
+    makerId: createHash('sha256')
+      .update(publicKey)
+      .digest('hex')
+      .slice(0, 2 * MAKER_ID_BYTES),
     subject: details.subject,
     what,
     pathLength: constraints.pathLength ?? Number.POSITIVE_INFINITY,

@@ -52,7 +52,7 @@ export const fleetDevicesCall = {
   path: '/fleet/devices',
   body: v.strictObject({
     /** Serial number of the last device of the page before; empty for the first. */
-    after: v.pipe(v.string('is missing'), v.maxLength(40, 'is no serial number')),
+    after: v.pipe(v.string('is missing'), v.maxLength(56, 'is no serial number')),
   }),
   answer: v.object({
     /** The verifier's time. */

@@ -28,7 +28,7 @@ export const READING_REASONS = ['year', 'change of provider', 'moving out', 'fir
 export type ReadingReason = (typeof READING_REASONS)[number];
 
 const VERSION = 1;
-const SERIAL_PATTERN = /^([0-9a-f]{2}){1,20}$/;
+const SERIAL_PATTERN = /^([0-9a-f]{2}){1,28}$/;
 const MWH_PER_KWH = 1_000_000;
 
 export interface RegisterReading {

@@ -2,7 +2,7 @@
  * Endorsement certificates of makers made up here; a real swtpm's with its own maker: test/gateway/tpm/endorsement.test.ts.
  */
 import 'reflect-metadata';
-import { randomBytes, webcrypto } from 'node:crypto';
+import { createHash, randomBytes, webcrypto } from 'node:crypto';
 import {
   BasicConstraintsExtension,
   ExtendedKeyUsageExtension,
@@ -85,6 +85,12 @@ const makeBetween = (made: Made = {}) =>
 const ROOT_PEM = (await makeRoot()).pem;
 const BETWEEN_CERTIFICATE = await makeBetween();
 const MAKERS = { roots: [ROOT_PEM], intermediates: [BETWEEN_CERTIFICATE.pem] };
+const makerOf = async ({ publicKey }: Keys): Promise<string> =>
+  createHash('sha256')
+    .update(new Uint8Array(await subtle.exportKey('spki', publicKey)))
+    .digest('hex')
+    .slice(0, 16);
+const MAKER = await makerOf(KEYS.between);
 const troubleOf = (f: () => unknown): EkTrouble | null => {
   try {
     f();
@@ -95,11 +101,18 @@ const troubleOf = (f: () => unknown): EkTrouble | null => {
   }
 };
 
+test('two makers may give the same serial number: they are two devices', async (t) => {
+  const roots = new EkRoots(MAKERS);
+  const [one, other] = [await make({ serialNumber: '4711' }), await make({ serialNumber: '4711', issuer: rooted })];
+  t.is(roots.check(one.der, NOW).ekSerial, `${MAKER}4711`);
+  t.is(roots.check(other.der, NOW).ekSerial, `${await makerOf(KEYS.root)}4711`);
+});
+
 test('over an intermediate to the root: the serial number and the maker', async (t) => {
   const roots = new EkRoots(MAKERS);
   const { der } = await make({ serialNumber: '00c0ffee' });
   for (let i = 0; i < 2; i++)
-    t.deepEqual(roots.check(der, NOW), { ekSerial: 'c0ffee', manufacturer: 'IFX', revocationsStale: false });
+    t.deepEqual(roots.check(der, NOW), { ekSerial: `${MAKER}c0ffee`, manufacturer: 'IFX', revocationsStale: false });
   const direct = await make({ issuer: rooted });
   t.is(
     troubleOf(() => roots.check(direct.der, NOW)),
@@ -262,7 +275,7 @@ test('what the maker revoked, a TPM or an intermediate, is refused', async (t) =
   const [bad, good] = [await make({ serialNumber: '4bad' }), await make({ serialNumber: '4600d0' })];
   const roots = new EkRoots({ ...MAKERS, revocations: [new Uint8Array(await list('4bad'))] });
   t.throws(() => roots.check(bad.der, NOW), { message: "the certificate was revoked by the TPM's maker" });
-  t.like(roots.check(good.der, NOW), { ekSerial: '4600d0', revocationsStale: false });
+  t.like(roots.check(good.der, NOW), { ekSerial: `${MAKER}4600d0`, revocationsStale: false });
   t.like(roots.check(good.der, NOW + 2 * DAY_MS), { revocationsStale: true });
   t.is(
     troubleOf(() => roots.check(bad.der, NOW + 2 * DAY_MS)),
