@@ -6,12 +6,13 @@ import swc from '@rollup/plugin-swc';
 import { minify } from '@swc/core';
 import { espruinoDialect } from './firmware/dialect/gate.mjs';
 import { swcHelpers } from './firmware/dialect/helpers.mjs';
+import { mangle } from './firmware/dialect/mangle.mjs';
 
 const root = fileURLToPath(new URL('.', import.meta.url));
 
 /**
- * Takes out comments and white space, which the interpreter would have to read again at every call, and nothing else:
- * names and expressions stay as they are written.
+ * Takes out comments and white space, which the interpreter would have to read again at every call. Expressions stay as they are
+ * written, and names until the gate has told them (mangle.mjs).
  */
 const shorten = {
   name: 'shorten',
@@ -40,6 +41,7 @@ export const plugins = () => [
   swcHelpers({ root }),
   shorten,
   espruinoDialect({ root }),
+  mangle(),
 ];
 
 /** Not strict: Espruino has no strict mode, and what runs in the bench is to be what runs on the board. */

@@ -5,7 +5,7 @@
  *   calibration   firmware/metering/calibration.ts; without it the board as drawn
  *   household     {"generator": true} where there is a photovoltaic system or the like: export is no reversed clamp then
  */
-import { IMAGE_MOST_BYTES, JOURNAL_REGION } from '../hardware/flash.ts';
+import { JOURNAL_REGION } from '../hardware/flash.ts';
 import { Adc } from './board/adc.ts';
 import { kickWatchdog, meterId, startWatchdog, uptimeMs } from './board/clock.ts';
 import { flashPages, journalNatives } from './board/flash.ts';
@@ -79,7 +79,7 @@ if (booted) {
     trial: booted.trial,
     text: text,
   };
-  meter.link.images = new ImageReceiver(areas, imageNatives, running, IMAGE_MOST_BYTES);
+  meter.link.images = new ImageReceiver(areas, imageNatives, running);
   meter.restart = () => E.reboot();
 }
 

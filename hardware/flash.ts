@@ -50,7 +50,7 @@ export const STOCK_LAYOUT: FlashLayout = {
  * its address space: what lies in the last 96 pages belongs to nobody, and can be run in place. (What lies outside of the
  * partition, as the journal does, cannot: the port computes every mapped address from the partition's beginning.)
  * 48 of them are the wallet's, 48 the programs'. Each area of these: one page that says what is in it, then up to 23 pages,
- * 94,208 B. One program has at most IMAGE_MOST_BYTES.
+ * IMAGE_MOST_BYTES.
  */
 export const UPDATE_LAYOUT: FlashLayout = {
   storageBytes: UPDATE_STORAGE_BYTES,
@@ -67,8 +67,8 @@ export function layoutOf(storageBytes: number): FlashLayout {
   return storageBytes === UPDATE_STORAGE_BYTES ? UPDATE_LAYOUT : STOCK_LAYOUT;
 }
 
-/** A string in the interpreter has a length of 16 bits, also one that lies in flash. */
-export const IMAGE_MOST_BYTES = 65535;
+/** What an area holds besides its first page. The interpreter runs it in parts (firmware/update/parts.ts). */
+export const IMAGE_MOST_BYTES = 94208;
 
 /** Erases that a page is good for (serial NOR flash on the usual modules: 100,000). */
 export const PAGE_ENDURANCE_ERASES = 100000;

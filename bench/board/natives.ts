@@ -131,7 +131,7 @@ export function boardNatives(
   /** Texts that lie in flash: only those may be run. What firmware makes up never becomes code. */
   const programs: string[] = [];
   const fromFlash = (text: string) => {
-    if (programs.length < 100 && programs.indexOf(text) < 0) programs.push(text);
+    if (programs.push(text) > 100) programs.shift();
     return text;
   };
   const addTimer = (callback: Callback | string, ms: number, repeat: boolean, args: unknown[]) => {
@@ -265,8 +265,7 @@ export function boardNatives(
   const Storage = {
     read(name: string, offset?: number, length?: number) {
       if (!hasOwn(files, name)) return undefined;
-      if (!offset && !length) return fromFlash(files[name]);
-      return files[name].slice(offset || 0, length ? (offset || 0) + length : undefined);
+      return fromFlash(files[name].slice(offset || 0, length ? (offset || 0) + length : undefined));
     },
     readJSON(name: string, noExceptions?: boolean) {
       if (!hasOwn(files, name)) return undefined;

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import vm from 'node:vm';
+import { partStarts } from '../../firmware/update/parts.ts';
 import { ERASE_TYPICAL_MS, type FlashLayout, STOCK_LAYOUT } from '../../hardware/flash.ts';
 import { PIN_CURRENT, PIN_VOLTAGE, UART_GATEWAY } from '../../hardware/pins.ts';
 import type { AdcChip, MainsWave } from './adc-model.ts';
@@ -54,7 +55,8 @@ export class VirtualBoard {
   /** Lines on the console, uncaught exceptions among them, over all starts. */
   readonly output: string[] = [];
   readonly #options: BoardOptions;
-  readonly #script: vm.Script;
+  /** The bundle's parts, as the boot loader would run them. */
+  readonly #scripts: vm.Script[];
   readonly #regions: { address: number; length: number }[];
   #realm: Realm | null = null;
   #flash: Uint8Array;
@@ -68,7 +70,7 @@ export class VirtualBoard {
 
   constructor(options: BoardOptions) {
     this.#options = options;
-    this.#script = scriptOf(options.bundle);
+    this.#scripts = partsOf(options.bundle).map(scriptOf);
     this.#hostMs = options.startMs;
     this.#startedAtMs = options.startMs;
     this.#regions = regionsOf(options.layout ?? STOCK_LAYOUT);
@@ -108,7 +110,7 @@ export class VirtualBoard {
     if (this.#mains) this.setMains(this.#mains);
     if (this.#armed) this.armCut(this.#armed);
     try {
-      realm.run(this.#script);
+      for (const script of this.#scripts) realm.run(script);
     } catch (e) {
       if (realm.controls.alive()) {
         const place = /firmware\.js:\d+:\d+/.exec(String((e as Error)?.stack))?.[0] ?? 'firmware.js';
@@ -221,6 +223,12 @@ export class VirtualBoard {
 }
 
 const scripts = new Map<string, vm.Script>();
+
+/** The texts that a program is run as, one after the other (firmware/update/parts.ts). */
+export function partsOf(program: string): string[] {
+  const starts = partStarts(program);
+  return starts.map((start, n) => program.slice(start, starts[n + 1]));
+}
 
 /** Compiled once for all boards that run the same bundle. */
 function scriptOf(bundle: string): vm.Script {

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { ERASE_TYPICAL_MS, type FlashLayout, STOCK_LAYOUT } from '../../hardware/flash.ts';
 import { PIN_CURRENT, UART_GATEWAY, UART_MODEM } from '../../hardware/pins.ts';
 import { type AdcChip, createAdcModel, type MainsWave } from '../board/adc-model.ts';
-import { type PowerCut, regionsOf } from '../board/virtual-board.ts';
+import { type PowerCut, partsOf, regionsOf } from '../board/virtual-board.ts';
 import { MARK, runEspruino } from './process.ts';
 
 const prelude = readFileSync(new URL('prelude.js', import.meta.url), 'latin1');
@@ -56,7 +56,7 @@ export interface EspruinoRun {
   variables: number;
 }
 
-const BUNDLE_FILE = 'firmware.js';
+const partFile = (part: number): string => `firmware${part}.js`;
 /** Points of the wave that the interpreter steps through. */
 const POINTS = 1000;
 const SAMPLE_MS = 0.08;
@@ -66,7 +66,7 @@ const NO_SENSORS = { pointsPerMs: 1, voltage: [2048], current: [2048] };
 export async function runOnEspruino(options: EspruinoOptions): Promise<EspruinoRun> {
   const lines = await runEspruino(programOf(options), {
     timeoutMs: options.timeoutMs ?? 120_000,
-    files: { [BUNDLE_FILE]: options.bundle },
+    files: Object.fromEntries(partsOf(options.bundle).map((part, n) => [partFile(n), part])),
   });
   const run: EspruinoRun = {
     serial: [],
@@ -170,10 +170,12 @@ function programOf(options: EspruinoOptions): string {
     // the console's own print stays for the marks; the firmware's goes out marked too
     `$.print=print;$.say=function(kind,text){$.print(${JSON.stringify(MARK)}+kind+text)};`,
     `global.print=function(){$.say("P",[].slice.call(arguments).join(" "))};`,
-    // As text in a timer the bundle runs in the global scope, and what its top level throws does not end the interpreter.
-    options.codeIn === 'flash'
-      ? `$.realStorage.write("fw",require("fs").readFileSync("${BUNDLE_FILE}"));$.realTimeout($.realStorage.read("fw"),1);`
-      : `$.realTimeout(require("fs").readFileSync("${BUNDLE_FILE}"),1);`,
+    // As text in a timer a part of the bundle runs in the global scope, and what its top level throws does not end the interpreter.
+    ...partsOf(options.bundle).map((_, n) => {
+      const text = `require("fs").readFileSync("${partFile(n)}")`;
+      if (options.codeIn !== 'flash') return `$.realTimeout(${text},1);`;
+      return `$.realStorage.write("fw${n}",${text});$.realTimeout($.realStorage.read("fw${n}"),1);`;
+    }),
     // rounds of the idle loop later, in which a boot loader's program runs, and it tells what nobody caught
     '$.realTimeout(function(){$.realTimeout(function(){$.realTimeout(function(){$.go($.steps)},1)},1)},1);',
     '',

@@ -12,7 +12,7 @@ export const FIRST_PROGRAM = 'firmware';
 const sha256 = require('crypto').SHA256;
 const natives: ImageNatives = {
   crc32: (bytes) => E.CRC32(bytes),
-  sha256: (bytes, text) => new Uint8Array(sha256(bytes ? E.toUint8Array(bytes, text) : text)),
+  sha256: (bytes, text) => new Uint8Array(sha256(E.toUint8Array(bytes, text))),
 };
 
 /** Two, or none where this build has no room for them. */

@@ -5,7 +5,7 @@
  *       0  u32  IMAGE_HEAD
  *       4  u32  version
  *       8  u32  length, bytes
- *      12  32   SHA-256 of the program
+ *      12  32   digest of the program (protocol/updates/measurement.ts, digestOfImage)
  *      44  u32  CRC-32 of bytes 0 … 43
  *     128  u32  × pages: 0 when that page of the program is whole
  *      48  u32  COMPLETE: all pages are there and their digest was right
@@ -27,6 +27,8 @@ const PAGES_AT = 128;
 const COMPLETE = 0x600d1a6e;
 const CONFIRMED = 0xc0f12ed5;
 const BLANK = 0xffffffff;
+/** Of one step of a digest. */
+export const BLOCK_BYTES = 4096;
 /** So often a program that has not confirmed itself is started. */
 export const TRIALS = 3;
 
@@ -38,8 +40,8 @@ export interface ImagePages extends FlashPages {
 export interface ImageNatives {
   /** As in zlib, unsigned. */
   crc32(bytes: Uint8Array): number;
-  /** SHA-256 of bytes, then text (one byte a character). With no bytes, the text is not copied. */
-  sha256(bytes: Uint8Array | null, text: string): Uint8Array;
+  /** SHA-256 of bytes, then text (one byte a character). */
+  sha256(bytes: Uint8Array, text: string): Uint8Array;
 }
 export interface ImageHead {
   version: number;
@@ -133,7 +135,11 @@ export class ImageArea {
 
   /** Whether what is stored is what the head says. Reads all of it. */
   isIntact(head: ImageHead): boolean {
-    return sameBytes(this.natives.sha256(null, this.pages.text(this.pages.pageBytes, head.length)), head.digest);
+    let chain: Uint8Array = new Uint8Array(32);
+    for (let at = 0; at < head.length; at += BLOCK_BYTES) {
+      chain = this.natives.sha256(chain, this.text(at, Math.min(BLOCK_BYTES, head.length - at)));
+    }
+    return sameBytes(chain, head.digest);
   }
   /** A piece of the program. */
   text(offset: number, length: number): string {

@@ -32,12 +32,11 @@ import {
   LINK_MEASUREMENT,
 } from '../../protocol/wire/link-messages.ts';
 import type { ImageArea, ImageHead, ImageNatives } from './image-area.ts';
-import { sameBytes, TRIALS } from './image-area.ts';
+import { BLOCK_BYTES, sameBytes, TRIALS } from './image-area.ts';
 
 /** A program on trial has to run for so long. */
 const PROVEN_MS = 60000;
-/** Of one step of a measurement (protocol/updates/measurement.ts), and how many of them a second: 4 kB take some 5 ms. */
-const BLOCK_BYTES = 4096;
+/** How many steps of a measurement (protocol/updates/measurement.ts) a second: 4 kB take some 5 ms. */
 const BLOCKS_A_TICK = 4;
 
 /** The program that runs. */
@@ -60,7 +59,6 @@ export class ImageReceiver {
   areas: ImageArea[];
   natives: ImageNatives;
   running: RunningImage;
-  mostBytes: number;
   /** Where a new program goes; null where there is no room for one. */
   target: ImageArea | null = null;
   state = IMAGE_NONE;
@@ -74,12 +72,10 @@ export class ImageReceiver {
   headDue = false;
   measuring: Measuring | null = null;
 
-  /** @param mostBytes what the interpreter can run in one piece */
-  constructor(areas: ImageArea[], natives: ImageNatives, running: RunningImage, mostBytes: number) {
+  constructor(areas: ImageArea[], natives: ImageNatives, running: RunningImage) {
     this.areas = areas;
     this.natives = natives;
     this.running = running;
-    this.mostBytes = mostBytes;
     if (areas.length > 1) this.target = areas[running.area === 0 ? 1 : 0];
   }
 
@@ -91,7 +87,7 @@ export class ImageReceiver {
     this.offset = 0;
     this.pagesReady = 0;
     this.headDue = false;
-    if (!target || command.length > Math.min(target.capacity(), this.mostBytes)) this.state = IMAGE_NO_ROOM;
+    if (!target || command.length > target.capacity()) this.state = IMAGE_NO_ROOM;
     else if (this.running.trial) this.state = IMAGE_ON_TRIAL;
     else if (command.version <= this.running.version) this.state = IMAGE_OLDER;
     else this.resume(target);

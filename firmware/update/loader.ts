@@ -10,6 +10,7 @@ import { FIRST_PROGRAM, imageAreas } from '../board/images.ts';
 import type { Choice } from './choose-image.ts';
 import { chooseImage } from './choose-image.ts';
 import type { ImageArea } from './image-area.ts';
+import { LINE_MOST_CHARS, partStarts } from './parts.ts';
 
 /** Until then a program on trial must have confirmed itself. A gateway may be away for a quarter hour. */
 const TRIAL_MS = 1200000;
@@ -27,14 +28,17 @@ try {
   print('boot loader: ' + error);
 }
 
-let program: string | undefined;
+/** A piece of the program, in place; without a length, all that is left. Undefined where there is no program. */
+let text: ((offset: number, length: number) => string | undefined) | null = null;
+let length = 0;
 if (choice) {
   const area = areas[choice.area];
-  program = area.text(0, choice.head.length);
+  length = choice.head.length;
+  text = (offset, count) => area.text(offset, count);
   global.bootedImage = {
     area: choice.area,
     version: choice.head.version,
-    length: choice.head.length,
+    length: length,
     trial: choice.trial,
   };
   if (choice.trial) {
@@ -43,8 +47,20 @@ if (choice) {
     }, TRIAL_MS);
   }
 } else {
-  program = require('Storage').read(FIRST_PROGRAM);
-  if (program) global.bootedImage = { area: -1, version: 0, length: program.length, trial: false };
+  const storage = require('Storage');
+  if (storage.read(FIRST_PROGRAM, 0, 1)) text = (offset, count) => storage.read(FIRST_PROGRAM, offset, count);
 }
-if (program) setTimeout(program, 1);
-else print('boot loader: no program');
+if (text) {
+  const starts = partStarts(text(0, length > 0 ? Math.min(LINE_MOST_CHARS, length) : LINE_MOST_CHARS)!);
+  const last = starts[starts.length - 1];
+  if (!choice) {
+    // a string's length has 16 bits, and Storage says no other
+    length = last + text(last, 0)!.length;
+    global.bootedImage = { area: -1, version: 0, length: length, trial: false };
+  }
+  // in the order of these calls, one after the other
+  for (let i = 0; i < starts.length; i++) {
+    const end = i + 1 < starts.length ? starts[i + 1] : length;
+    setTimeout(text(starts[i], end - starts[i])!, 1);
+  }
+} else print('boot loader: no program');

@@ -39,7 +39,7 @@ const ATTEMPTS = 3;
 
 export interface Program {
   version: number;
-  /** SHA-256, 32 B. */
+  /** 32 B: digestOfImage. */
   digest: Uint8Array;
   bytes: Uint8Array;
 }

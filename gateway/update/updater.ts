@@ -32,10 +32,11 @@ import {
   openManifest,
   shareOf,
 } from '../../protocol/updates/manifest.ts';
-import { MEASURE_NONCE_BYTES, measurementOfImage } from '../../protocol/updates/measurement.ts';
+import { digestOfImage, MEASURE_NONCE_BYTES, measurementOfImage } from '../../protocol/updates/measurement.ts';
 import { MalformedError } from '../../protocol/wire/bytes.ts';
 import type { Measurement } from '../../protocol/wire/link-messages.ts';
 import { writeDurably } from './durable-file.ts';
+import type { Program } from './image-sender.ts';
 import type { Installation } from './installation.ts';
 import type { MeterImages } from './meter-images.ts';
 import type { ReleaseSource } from './release-source.ts';
@@ -259,8 +260,8 @@ export class Updater {
 
   #flash(): void {
     const { meter } = this.#options;
-    const { version, firmware } = this.#manifest!;
-    const sender = meter.sender ?? meter.install({ version, digest: firmware.digest, bytes: this.#firmware() });
+    const { version } = this.#manifest!;
+    const sender = meter.sender ?? meter.install(programOf(version, this.#firmware()));
     if (sender.state === 'sending') return;
     meter.stop();
     if (sender.state === 'failed') throw new UpdateFailed(sender.reason);
@@ -270,7 +271,7 @@ export class Updater {
   /** The meter runs what it was given, and has confirmed it. */
   #prove(): void {
     const { meter } = this.#options;
-    const { version, firmware } = this.#manifest!;
+    const { version } = this.#manifest!;
     const confirmed = meter.sender;
     if (confirmed === null) {
       this.#question ??= this.#askMeter();
@@ -286,7 +287,7 @@ export class Updater {
       }
       const image = this.#firmware();
       checkMeasurement(answer, nonce, image);
-      meter.install({ version, digest: firmware.digest, bytes: image });
+      meter.install(programOf(version, image));
       return;
     }
     if (confirmed.state === 'sending') return;
@@ -463,6 +464,8 @@ export class Updater {
         rmSync(join(this.#options.folder, name), { recursive: true, force: true });
   }
 }
+
+const programOf = (version: number, bytes: Uint8Array): Program => ({ version, bytes, digest: digestOfImage(bytes) });
 
 /** @throws UpdateFailed in plain words */
 function checkMeasurement(measurement: Measurement, nonce: Uint8Array, image: Uint8Array): void {

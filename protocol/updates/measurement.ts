@@ -5,7 +5,7 @@
  *   h₀ = nonce;  hᵢ₊₁ = SHA-256(hᵢ ‖ block i of 4,096 B);  the answer is the last h
  *
  * Chained as a PCR is, because Espruino's SHA-256 takes its input in one piece: one hash over 32 + 45,000 bytes would need 3,300
- * contiguous variables of the meter's memory. Of an image of one block it is SHA-256(nonce ‖ image). It says that the bytes were
+ * contiguous variables of the meter's memory, and a string in flash has at most 65,535. Of an image of one block it is SHA-256(nonce ‖ image). It says that the bytes were
  * there when the nonce came; against a program that keeps the old image beside itself no such answer helps.
  */
 import { createHash } from 'node:crypto';
@@ -30,3 +30,7 @@ export function measurementOfImage(nonce: Uint8Array, image: Uint8Array): Uint8A
   }
   return chain;
 }
+
+/** What the meter knows an image by: 32 B, announced in IMAGE_BEGIN and kept in the head of its area. */
+export const digestOfImage = (image: Uint8Array): Uint8Array =>
+  measurementOfImage(new Uint8Array(MEASURE_NONCE_BYTES), image);

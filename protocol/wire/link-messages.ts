@@ -196,7 +196,7 @@ export interface ImageBegin {
   type: typeof LINK_IMAGE_BEGIN;
   version: number;
   length: number;
-  /** SHA-256 of the image, 32 B. */
+  /** 32 B: digestOfImage (protocol/updates/measurement.ts). */
   digest: Uint8Array;
 }
 export interface ImageData {

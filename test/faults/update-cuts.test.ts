@@ -10,8 +10,8 @@ import { type EspruinoRun, runOnEspruino, type Step } from '../../bench/espruino
 import { type Choice, chooseImage } from '../../firmware/update/choose-image.ts';
 import { ImageArea, type ImageNatives } from '../../firmware/update/image-area.ts';
 import { ImageReceiver } from '../../firmware/update/image-receiver.ts';
-import { IMAGE_MOST_BYTES, UPDATE_LAYOUT } from '../../hardware/flash.ts';
-import { measurementOfImage } from '../../protocol/updates/measurement.ts';
+import { UPDATE_LAYOUT } from '../../hardware/flash.ts';
+import { digestOfImage, measurementOfImage } from '../../protocol/updates/measurement.ts';
 import { decodeMessage } from '../../protocol/wire/link-codec.ts';
 import { FrameReader } from '../../protocol/wire/link-frame.ts';
 import {
@@ -42,13 +42,7 @@ const below = (n: number) => Math.floor(random() * n);
 const AREA_PAGES = 4;
 const natives: ImageNatives = {
   crc32: (bytes) => crc32(bytes),
-  sha256: (bytes, text) =>
-    new Uint8Array(
-      createHash('sha256')
-        .update(bytes ?? new Uint8Array(0))
-        .update(text, 'latin1')
-        .digest(),
-    ),
+  sha256: (bytes, text) => new Uint8Array(createHash('sha256').update(bytes).update(text, 'latin1').digest()),
 };
 
 interface Program {
@@ -58,7 +52,7 @@ interface Program {
 }
 function program(version: number, length: number): Program {
   const bytes = Uint8Array.from({ length }, () => below(256));
-  return { version, bytes, digest: new Uint8Array(createHash('sha256').update(bytes).digest()) };
+  return { version, bytes, digest: new Uint8Array(digestOfImage(bytes)) };
 }
 
 /** Two areas in memory, and the meter's half of an update on them. */
@@ -103,7 +97,7 @@ class Chip {
           text: (offset: number, length: number) => this.areas[choice.area].text(offset, length),
         }
       : { area: -1, version: 0, length: 4, trial: false, text: () => 'boot' };
-    return { choice, receiver: new ImageReceiver(this.areas, natives, running, IMAGE_MOST_BYTES) };
+    return { choice, receiver: new ImageReceiver(this.areas, natives, running) };
   }
   /** The whole transfer; the state that it ends with. */
   transfer(receiver: ImageReceiver, { version, bytes, digest }: Program): ImageState {

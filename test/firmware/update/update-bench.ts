@@ -1,9 +1,9 @@
 /** A board with a boot loader, and the gateway's end of its line: what tests of updates share. */
-import { createHash } from 'node:crypto';
 import { makeChip } from '../../../bench/board/adc-model.ts';
 import { regionsOf, VirtualBoard } from '../../../bench/board/virtual-board.ts';
 import { ImageSender, type Program } from '../../../gateway/update/image-sender.ts';
 import { UPDATE_LAYOUT } from '../../../hardware/flash.ts';
+import { digestOfImage } from '../../../protocol/updates/measurement.ts';
 import { decodeMessage } from '../../../protocol/wire/link-codec.ts';
 import { FrameReader } from '../../../protocol/wire/link-frame.ts';
 import {
@@ -26,7 +26,7 @@ export const FLASH_BYTES = regionsOf(UPDATE_LAYOUT).reduce((sum, { length }) => 
 
 export const programOf = (version: number, code: string): Program => {
   const bytes = Buffer.from(code, 'latin1');
-  return { version, bytes, digest: createHash('sha256').update(bytes).digest() };
+  return { version, bytes, digest: digestOfImage(bytes) };
 };
 /** The firmware, told apart from others by a comment at its end. */
 export async function firmwareProgram(version: number): Promise<Program> {
