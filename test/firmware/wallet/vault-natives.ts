@@ -15,7 +15,7 @@ export const vaultNatives: VaultNatives = {
   crc32,
 };
 
-const latin1 = (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).latin1Slice();
+const latin1 = (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
 
 /** The same for who opens the same pages thousands of times: what was computed once is remembered. */
 export function rememberingNatives(): VaultNatives {
