@@ -1,4 +1,6 @@
 import * as v from 'valibot';
+import { PROVIDER_CHANGE } from '../../protocol/grid-fees/provider-change.ts';
+import { PROVIDER_PARTY_PATTERN } from '../../protocol/readings/provider.ts';
 import { serviceOf } from '../shared/client.ts';
 import { clockKind } from '../shared/config.ts';
 import { serviceAccess } from '../shared/service.ts';
@@ -22,6 +24,22 @@ export const gridOperatorConfig = v.strictObject({
       keyFile: v.string(),
       /** The trusted third party's authority for household certificates, PEM. */
       authorityFile: v.string(),
+      /** The providers that supply here: customers may choose them, and each asks for its own invoices. */
+      providers: v.optional(
+        v.pipe(
+          v.array(
+            v.strictObject({
+              /** Common name of its client certificate. */
+              party: v.pipe(v.string(), v.regex(PROVIDER_PARTY_PATTERN, 'is neither provider nor provider-<name>')),
+              ...PROVIDER_CHANGE.entries.provider.entries,
+            }),
+          ),
+          v.check((all) => new Set(all.map(({ name }) => name)).size === all.length, 'has a name twice'),
+          // prices are published by the tariff's name
+          v.check((all) => new Set(all.map(({ tariff }) => tariff)).size === all.length, 'has a tariff twice'),
+        ),
+        [],
+      ),
     }),
   ),
   clock: clockKind,

@@ -3,6 +3,7 @@ import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import * as v from 'valibot';
 import { PROVIDER_CHANGE } from '../../protocol/grid-fees/provider-change.ts';
+import { DAY_SLOT } from '../../protocol/grid-fees/services.ts';
 import { HolderCheck } from '../../protocol/identity/certificates.ts';
 import { EK_SERIAL } from '../../protocol/identity/devices.ts';
 import { ConfigError } from '../shared/config.ts';
@@ -16,11 +17,12 @@ import { Yearly, yearlyRoutes } from './yearly.ts';
 const slot = v.pipe(v.number('is missing'), v.integer('is no whole number'), v.minValue(1, 'is less than 1'));
 
 export function openYearly(
-  { name, feeMilliCentPerKwh, keyFile, authorityFile }: NonNullable<GridOperatorConfig['gridFees']>,
+  config: NonNullable<GridOperatorConfig['gridFees']>,
   database: DatabaseSync,
   register: Register,
   nowMs: () => number | undefined,
 ): { yearly: Yearly; routes: Route[]; identification: NonNullable<ServiceOptions['identification']> } {
+  const { name, feeMilliCentPerKwh, keyFile, authorityFile, providers } = config;
   const yearly = new Yearly({
     database,
     name,
@@ -37,7 +39,7 @@ export function openYearly(
   return {
     yearly,
     routes: [
-      ...yearlyRoutes(yearly, nowMs),
+      ...yearlyRoutes(yearly, providers, nowMs),
       roleRoute(['console', 'technician'], {
         method: 'POST',
         path: '/grid-fees/supply',
@@ -54,7 +56,7 @@ export function openYearly(
       roleRoute(['console'], {
         method: 'POST',
         path: '/grid-fees/change-provider',
-        body: v.strictObject({ device: EK_SERIAL, fromSlot: slot, provider: PROVIDER_CHANGE.entries.provider }),
+        body: v.strictObject({ device: EK_SERIAL, fromSlot: DAY_SLOT, provider: PROVIDER_CHANGE.entries.provider }),
         handle: ({ device, fromSlot, provider }) => ({ change: yearly.change(device, fromSlot, provider, now()) }),
       }),
     ],

@@ -12,8 +12,13 @@
  *   invoices   number → the signed document
  */
 import type { KeyObject } from 'node:crypto';
-import { type Invoice, signInvoice } from '../../protocol/grid-fees/invoice.ts';
-import { type ProviderChange, signProviderChange } from '../../protocol/grid-fees/provider-change.ts';
+import * as v from 'valibot';
+import { INVOICE, type Invoice, signInvoice } from '../../protocol/grid-fees/invoice.ts';
+import {
+  type ProviderChange,
+  type ProviderTerms,
+  signProviderChange,
+} from '../../protocol/grid-fees/provider-change.ts';
 import {
   decodeRegisterReading,
   type RegisterReading,
@@ -22,8 +27,17 @@ import {
   yearFirstSlot,
   yearOf,
 } from '../../protocol/grid-fees/register-reading.ts';
-import { changeCall, invoicesCall, OTHER_READING, readingCall } from '../../protocol/grid-fees/services.ts';
-import { slotOf, slotStartMs } from '../../protocol/time/slots.ts';
+import {
+  accountsCall,
+  changeCall,
+  chooseCall,
+  type GridAccounts,
+  invoicesCall,
+  OTHER_READING,
+  offersCall,
+  readingCall,
+} from '../../protocol/grid-fees/services.ts';
+import { DAY_MS, slotOf, slotStartMs } from '../../protocol/time/slots.ts';
 import { MalformedError } from '../../protocol/wire/bytes.ts';
 import { type IdentifiedCaller, identifiedRoute, Refusal, type Route, roleRoute } from '../shared/service.ts';
 import { type DatabaseSync, inTransaction } from '../shared/store.ts';
@@ -47,6 +61,9 @@ const SCHEMA = `
     number INTEGER PRIMARY KEY, provider TEXT NOT NULL, year INTEGER NOT NULL, document TEXT NOT NULL
   );
 `;
+
+/** Readings that come so long after a year's end go into the next invoice. */
+const PATIENCE_MS = 31 * DAY_MS;
 
 /** One line of the grid operator's accounts. */
 export interface FeeLine {
@@ -103,6 +120,8 @@ export class Yearly {
       throw new Refusal('too early', 'fromSlot has begun: what was reported cannot go to another', 'correct', {
         path: 'fromSlot',
       });
+    if (last.provider === provider.name)
+      throw new Refusal('same provider', 'provider is the one that the device has', 'correct', { path: 'provider' });
     const number = last.number + 1;
     const document = signProviderChange(
       { kind: 'change of provider', number, device, fromSlot, provider },
@@ -165,6 +184,8 @@ export class Yearly {
 
   /**
    * The provider's invoices of a year, signed. Lines that no invoice has yet go into a new one; asked again, there is none to make.
+   * An invoice is made when the year is over and all of the provider's devices have told their registers, or have had a month for
+   * it: made as readings come, each would be one household's total.
    */
   invoices(provider: string, year: number, nowMs: number): string[] {
     return inTransaction(this.#database, () => {
@@ -174,11 +195,40 @@ export class Yearly {
            FROM lines WHERE provider = ? AND year = ? AND invoice IS NULL`,
         )
         .get(provider, year) as { readings: number; importKwh: number; exportKwh: number; fee: number };
-      if (sum.readings > 0) this.#addInvoice(provider, year, sum, nowMs);
+      if (sum.readings > 0 && this.#isComplete(provider, year, nowMs)) this.#addInvoice(provider, year, sum, nowMs);
       return this.#database
         .prepare('SELECT document FROM invoices WHERE provider = ? AND year = ? ORDER BY number')
         .all(provider, year)
         .map(({ document }) => document as string);
+    });
+  }
+
+  /** For the console. In the order of slots and devices. */
+  accounts(): GridAccounts {
+    const readings = this.#database
+      .prepare(
+        `SELECT readings.device, readings.slot, readings.reason, readings.importKwh, readings.exportKwh, lines.provider
+         FROM readings LEFT JOIN lines USING (device, slot, reason) ORDER BY slot DESC, device LIMIT 500`,
+      )
+      .all()
+      .map((row) => ({ ...row })) as unknown as GridAccounts['readings'];
+    const invoices = this.#database
+      .prepare('SELECT document FROM invoices ORDER BY number DESC LIMIT 200')
+      .all()
+      .map(({ document }) => v.parse(INVOICE, JSON.parse(document as string).document));
+    return { readings, invoices };
+  }
+
+  #isComplete(provider: string, year: number, nowMs: number): boolean {
+    const end = yearFirstSlot(year + 1);
+    if (nowMs < slotStartMs(end)) return false;
+    if (nowMs >= slotStartMs(end) + PATIENCE_MS) return true;
+    const devices = this.#database.prepare('SELECT DISTINCT device FROM supplies').all() as { device: string }[];
+    return devices.every(({ device }) => {
+      const supply = this.#supplies(device).findLast(({ fromSlot }) => fromSlot < end);
+      if (supply?.provider !== provider || !this.#options.isInstalled(device)) return true;
+      const told = this.#database.prepare('SELECT 1 FROM readings WHERE device = ? AND slot >= ?').get(device, end);
+      return told !== undefined;
     });
   }
 
@@ -271,8 +321,20 @@ function decoded(bytes: Uint8Array): RegisterReading {
   }
 }
 
-/** For the grid operator's service, which needs `identification`. @param nowMs undefined while the party has not been told */
-export function yearlyRoutes(yearly: Yearly, nowMs: () => number | undefined): Route[] {
+/**
+ * For the grid operator's service, which needs `identification`.
+ * @param providers that supply here @param nowMs undefined while the party has not been told
+ */
+export function yearlyRoutes(
+  yearly: Yearly,
+  providers: readonly (ProviderTerms & { party: string })[],
+  nowMs: () => number | undefined,
+): Route[] {
+  const offers = providers.map(({ party: _, ...offer }) => offer);
+  const householdOf = (caller: IdentifiedCaller): string => {
+    if (caller.kind === 'household') return caller.ekSerial;
+    throw new Refusal('not a household', 'a household key asks for its device', 'final', { status: 403 });
+  };
   const now = (): number => {
     const ms = nowMs();
     if (ms === undefined)
@@ -290,17 +352,48 @@ export function yearlyRoutes(yearly: Yearly, nowMs: () => number | undefined): R
       method: 'POST',
       path: changeCall.path,
       body: changeCall.body,
+      handle: (_, caller) => ({ change: yearly.newestChange(householdOf(caller)) }),
+    }),
+    identifiedRoute({
+      method: 'POST',
+      path: offersCall.path,
+      body: offersCall.body,
       handle: (_, caller) => {
-        if (caller.kind !== 'household')
-          throw new Refusal('not a household', 'a household key asks for its device', 'final', { status: 403 });
-        return { change: yearly.newestChange(caller.ekSerial) };
+        householdOf(caller);
+        return { offers };
       },
     }),
-    roleRoute(['provider', 'console'], {
+    identifiedRoute({
+      method: 'POST',
+      path: chooseCall.path,
+      body: chooseCall.body,
+      handle: ({ provider, fromSlot }, caller) => {
+        const device = householdOf(caller);
+        const offer = offers.find(({ name }) => name === provider);
+        if (!offer)
+          throw new Refusal('unknown provider', 'provider is none that supplies here', 'correct', { path: 'provider' });
+        return { change: yearly.change(device, fromSlot, offer, now()) };
+      },
+    }),
+    roleRoute(['provider', 'console', ...providers.map(({ party }) => party)], {
       method: 'POST',
       path: invoicesCall.path,
       body: invoicesCall.body,
-      handle: ({ provider, year }) => ({ invoices: yearly.invoices(provider, year, now()) }),
+      handle: ({ provider, year }, { role }) => {
+        const own = providers.find(({ party }) => party === role)?.name;
+        if (own !== undefined && provider !== own)
+          throw new Refusal('not yours', 'a provider asks for its own invoices', 'final', {
+            status: 403,
+            path: 'provider',
+          });
+        return { invoices: yearly.invoices(provider, year, now()) };
+      },
+    }),
+    roleRoute(['console'], {
+      method: 'POST',
+      path: accountsCall.path,
+      body: accountsCall.body,
+      handle: () => yearly.accounts(),
     }),
   ];
 }

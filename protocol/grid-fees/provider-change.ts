@@ -1,6 +1,7 @@
 /**
  * Which provider a household has from a slot on, without a new meter (tpm-privacy-concept.txt).
  *
+ *   Gateway ── the provider that its customer chose, from which day on ──► GridOperator
  *   GridOperator ── device, from which slot, the new provider's keys, signed ──► Gateway
  *
  * The grid operator knows which provider charges it for which household, so it says; a provider cannot take a customer by itself.
@@ -15,6 +16,10 @@ import { EK_SERIAL } from '../identity/devices.ts';
 import { openDocument, signDocument } from './signed-document.ts';
 
 const whole = v.pipe(v.number('is missing'), v.safeInteger('is no whole number'), v.minValue(1, 'is less than 1'));
+const serviceUrl = v.pipe(
+  v.string('is missing'),
+  v.regex(/^https:\/\/[^/\s]+$/, 'is not of the form https://host:port'),
+);
 const hexadecimal = (bytes: number) =>
   v.pipe(
     v.string('is missing'),
@@ -38,10 +43,14 @@ export const PROVIDER_CHANGE = v.strictObject({
     tariff: v.pipe(v.string('is missing'), v.regex(TARIFF_PATTERN, 'is no name of a tariff')),
     /** P-256, compressed: signs the tariff. */
     tariffKey: hexadecimal(33),
-    /** Prices, bills, control. */
-    url: v.pipe(v.string('is missing'), v.regex(/^https:\/\/[^/\s]+$/, 'is not of the form https://host:port')),
+    /** Prices and bills. */
+    url: serviceUrl,
+    /** Control messages that were missed. */
+    controlUrl: serviceUrl,
   }),
 });
+/** A provider that supplies here, as a customer may choose it. */
+export type ProviderTerms = v.InferOutput<typeof PROVIDER_CHANGE>['provider'];
 export type ProviderChange = v.InferOutput<typeof PROVIDER_CHANGE>;
 
 export const signProviderChange = (change: ProviderChange, key: KeyObject): string =>

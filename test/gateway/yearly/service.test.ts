@@ -65,7 +65,7 @@ test('a change of provider and the end of the year: the gateway asks, tells, and
   const database = new DatabaseSync(':memory:');
   const register = { device: (serial: string) => (serial === DEVICE ? { state: 'installed' } : undefined) };
   const { yearly, routes, identification } = openYearly(
-    { name: 'City Grid', feeMilliCentPerKwh: 7_000, keyFile, authorityFile },
+    { name: 'City Grid', feeMilliCentPerKwh: 7_000, keyFile, authorityFile, providers: [] },
     database,
     register as unknown as Register,
     () => clock.nowMs(),
@@ -95,6 +95,7 @@ test('a change of provider and the end of the year: the gateway asks, tells, and
     tariff: 'sunny',
     tariffKey: `02${'33'.repeat(32)}`,
     url: 'https://sunny:8443',
+    controlUrl: 'https://sunny:8444',
   };
   yearly.supply(DEVICE, 'Old Power', END - 10_000);
   await call('/grid-fees/change-provider', { device: DEVICE, fromSlot, provider }, answer);

@@ -160,6 +160,7 @@ const change = (with_: Partial<ProviderChange> = {}): ProviderChange => ({
     tariff: 'sunny',
     tariffKey: `02${'33'.repeat(32)}`,
     url: 'https://sunny:8443',
+    controlUrl: 'https://sunny:8444',
   },
   ...with_,
 });

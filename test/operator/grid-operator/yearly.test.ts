@@ -27,6 +27,7 @@ const newProvider = {
   tariff: 'sunny',
   tariffKey: `02${'33'.repeat(32)}`,
   url: 'https://sunny:8443',
+  controlUrl: 'https://sunny:8444',
 };
 
 class Desk {
