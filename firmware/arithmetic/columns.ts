@@ -10,6 +10,9 @@
 import type { ArithmeticNatives, Limbs } from './natives.ts';
 
 const GROUP = 16;
+/** 15 … 0: the offset falls as the column rises. */
+const ALL_OFFSETS = new Uint8Array(GROUP);
+for (let n = 0; n < GROUP; n++) ALL_OFFSETS[n] = GROUP - 1 - n;
 
 /** An operand that is written in reverse, with zeros on both sides. */
 export class ReversedOperand {
@@ -61,10 +64,8 @@ export class Columns {
       const from = Math.max(0, k - length + 1);
       const upTo = Math.min(length, k + count);
       const start = GROUP + length - k - count + from;
-      const offsets = new Uint8Array(count);
-      for (let n = 0; n < count; n++) offsets[n] = count - 1 - n;
       this.groups.push({
-        offsets: offsets,
+        offsets: count === GROUP ? ALL_OFFSETS : ALL_OFFSETS.subarray(GROUP - count),
         to: new Float64Array(to.buffer as ArrayBuffer, to.byteOffset + 8 * (k - first), count),
         product: natives.product(
           create(a.buffer, bytes * from, upTo - from),

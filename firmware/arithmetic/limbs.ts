@@ -17,8 +17,33 @@ export function fromBytes(natives: ArithmeticNatives, bytes: Uint8Array, limbs: 
   padded.set(bytes, padded.length - bytes.length);
   const reversed = new Int32Array(FOUR * fours);
   natives.regroup(padded, reversed);
-  reversed.reverse();
-  return reversed.subarray(0, limbs);
+  const result = new Int32Array(FOUR * fours);
+  new Reversal(reversed).into(result);
+  return result.subarray(0, limbs);
+}
+
+/**
+ * Limbs the other way round, by native calls. In halves: Espruino 2v29 never frees an array of 128 elements or more of which
+ * `reverse` was called.
+ */
+export class Reversal {
+  private upper: Limbs;
+  private lower: Limbs;
+
+  /** @param limbs are disordered by it */
+  constructor(limbs: Limbs) {
+    const half = limbs.length >> 1;
+    this.lower = limbs.subarray(0, half);
+    this.upper = limbs.subarray(half);
+  }
+
+  into(to: Limbs): void {
+    const { lower, upper } = this;
+    lower.reverse();
+    upper.reverse();
+    to.set(upper, 0);
+    to.set(lower, upper.length);
+  }
 }
 
 /** Big-endian, of this length, which has to suffice. */

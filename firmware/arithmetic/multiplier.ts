@@ -14,7 +14,7 @@
  * fourth of the board's memory; this takes 2 kB more for each.
  */
 import { Columns, Operand, ReversedOperand } from './columns.ts';
-import { carryColumns, carrySums } from './limbs.ts';
+import { carryColumns, carrySums, Reversal } from './limbs.ts';
 import { type ArithmeticNatives, LIMB_BASE, LIMB_MASK, type Limbs } from './natives.ts';
 
 /** How many columns decide what the lower half carries: what lies below them is less than 2^-20 of it. */
@@ -32,6 +32,7 @@ export class Multiplier {
   limbs: number;
   private loaded: MultiplierModulus | null = null;
   private reversing: Limbs;
+  private reversal: Reversal;
   private a: Operand;
   private b: ReversedOperand;
   private lowerLimbs: Limbs;
@@ -54,6 +55,7 @@ export class Multiplier {
     this.natives = natives;
     this.limbs = limbs;
     this.reversing = new Int32Array(limbs);
+    this.reversal = new Reversal(this.reversing);
     this.a = new Operand(natives, limbs);
     this.b = new ReversedOperand(natives, limbs);
     this.lowerLimbs = new Int32Array(limbs);
@@ -134,7 +136,6 @@ export class Multiplier {
 
   private reverse(from: Limbs, to: ReversedOperand): void {
     this.reversing.set(from);
-    this.reversing.reverse();
-    to.limbs.set(this.reversing);
+    this.reversal.into(to.limbs);
   }
 }

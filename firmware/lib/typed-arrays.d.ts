@@ -35,6 +35,7 @@ interface TypedArray<Self> extends ArrayBufferView {
   findIndex(f: (value: number, index: number) => unknown): number;
   some(f: (value: number, index: number) => unknown): boolean;
   every(f: (value: number, index: number) => unknown): boolean;
+  /** An array of 128 elements or more is never freed again: call it on views of fewer. */
   reverse(): Self;
   sort(compare?: (a: number, b: number) => number): Self;
 }
