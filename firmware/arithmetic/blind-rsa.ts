@@ -137,7 +137,7 @@ export class Inverse {
   }
 }
 
-/** Does a signature hold? 18 steps. */
+/** Does a signature hold? 19 steps. */
 export class Verification {
   holds = false;
   private modulus: Modulus;

@@ -147,8 +147,9 @@ export class Modulus {
     power[Math.floor(bits / LIMB_BITS)] = 1 << (bits % LIMB_BITS);
     const residue = subtract(power, n);
     const shift = LIMB_BITS * multiplier.limbs + 1 - bits;
-    // from below: a quotient that is one too small leaves a number below 2n
-    const value = (a: Limbs) => (a[top] * LIMB_BASE + a[top - 1]) * LIMB_BASE + a[top - 2];
+    // From below: a quotient that is one too small leaves a number below 2n. The upper two limbs and eight bits of the third are
+    // 32 bits at least and 44 at most, and exact after the shift, too.
+    const value = (a: Limbs) => (a[top] * LIMB_BASE + a[top - 1]) * 256 + (a[top - 2] >> (LIMB_BITS - 8));
     const quotient = Math.floor((value(residue) * (1 << shift)) / (value(n) + 1));
     return shiftAndSubtract(residue, shift, quotient, n);
   }
