@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../protocol/time/clock.ts';
+import { slotOf } from '../protocol/time/slots.ts';
 import { LINK_MEASURE } from '../protocol/wire/link-messages.ts';
 import { type Attestation, METER_IMAGE, openAttestation } from './attestation/open.ts';
 import type { Billing } from './billing/billing.ts';
@@ -14,8 +15,11 @@ import { HouseholdControl } from './control/start.ts';
 import type { Door } from './door/door.ts';
 import { openDoor } from './door/open.ts';
 import { Household } from './household.ts';
+import { HouseholdLedger } from './ledger/household-ledger.ts';
 import { type MeterChannel, openChannel } from './meter/channel.ts';
 import { MeterLink } from './meter/link.ts';
+import { MeterRandomness } from './meter/randomness.ts';
+import { SealedValuesStore } from './meter/sealed-values.ts';
 import { GatewayStore } from './store.ts';
 import { RESTART_CODE, RESTART_MACHINE_CODE } from './update/launcher.ts';
 import { MeterImages } from './update/meter-images.ts';
@@ -32,6 +36,11 @@ export class Gateway {
   readonly store: GatewayStore;
   readonly identity: IdentityKeeper;
   readonly link: MeterLink;
+  /** What each Wh was for. */
+  readonly ledger: HouseholdLedger;
+  /** What the meter keeps here under its seal. */
+  readonly sealed: SealedValuesStore;
+  readonly randomness: MeterRandomness;
   /** Talks with the meter about its program. */
   readonly images: MeterImages;
   /** Null: meter and gateway are updated by hand. */
@@ -65,7 +74,8 @@ export class Gateway {
           log,
         })
       : null;
-    this.store = new GatewayStore(config.dataDir, this.billing?.companions);
+    this.ledger = new HouseholdLedger(this.billing?.log ?? null, log);
+    this.store = new GatewayStore(config.dataDir, [...(this.billing?.companions ?? []), this.ledger]);
     this.billing?.attach(this.store);
     this.attestation =
       config.attestation && this.identity.household
@@ -75,6 +85,7 @@ export class Gateway {
             store: this.store,
             tpm: () => this.identity.tpm(),
             household: this.identity.household,
+            logClaim: () => this.billing?.logClaim ?? { state: 'none', begunAnew: 0 },
             sendToMeter: (command) => {
               // one question at a time: an update asks, too
               if (command.type !== LINK_MEASURE) return;
@@ -95,6 +106,22 @@ export class Gateway {
             clock,
             household: this.identity.household,
             authority: readFileSync(config.identity.authorityFile, 'utf8'),
+            onChange: ({ fromSlot, provider }) =>
+              this.billing?.contracts.begin(fromSlot, {
+                provider: provider.name,
+                url: provider.url,
+                tariff: provider.tariff,
+                offlineKey: provider.tariffKey,
+              }),
+            ...(this.billing &&
+              config.billing && {
+                supply: {
+                  identity: this.identity.household,
+                  contracts: this.billing.contracts,
+                  configured: config.billing.provider.name,
+                  owes: (slot) => this.#owes(slot),
+                },
+              }),
             first: {
               readingKey: configuredKey,
               controlKey: config.control?.controlKey ? Buffer.from(config.control.controlKey, 'hex') : null,
@@ -119,10 +146,17 @@ export class Gateway {
       store: this.store,
       clock,
       resolutionWh: config.resolutionWh,
+      isReported: (slot) => this.billing === null || this.billing.contracts.at(slot) !== undefined,
       onLives: (lives) => this.household.addLives(lives),
       onReports: () => this.uplink.reportsAdded(),
       onImages: (message) => this.images.receive(message),
       log,
+    });
+    this.ledger.attach(this.store, this.link.sessions);
+    this.sealed = new SealedValuesStore(config.dataDir, this.link.sessions);
+    this.randomness = new MeterRandomness({
+      sessions: this.link.sessions,
+      randomBytes: async (length) => (await this.identity.tpm()).randomBytes(length),
     });
     this.control = config.control
       ? new HouseholdControl({
@@ -133,7 +167,10 @@ export class Gateway {
           broker: { url: config.broker.url, ca: readFileSync(config.broker.caFile, 'utf8') },
           importPrice: (slot) => this.household.importPrice(slot),
           relay: this.link,
-          ...(this.yearly && { controlKey: () => this.yearly!.choice.controlKey() }),
+          ...(this.yearly && {
+            controlKey: () => this.yearly!.choice.controlKey(),
+            providerUrl: () => this.yearly!.choice.at(slotOf(clock.nowMs()))?.provider.controlUrl ?? null,
+          }),
           log,
         })
       : null;
@@ -166,12 +203,14 @@ export class Gateway {
       clock,
       store: this.store,
       link: this.link,
+      ledger: this.ledger,
       uplink: this.uplink,
       control: this.control?.control,
       billing: this.billing,
       identity: this.identity.household,
       attestation: this.attestation?.agent,
       updates: this.updates,
+      supply: this.yearly?.supply,
     });
     this.#log = log;
   }
@@ -243,6 +282,11 @@ export class Gateway {
     if (question === 'quarterHours') return this.#quarterHours();
     if (question === 'billing') return this.billing?.report() ?? null;
     if (question === 'bill') return this.household.bill(argument as number);
+    if (question === 'supply') return this.yearly?.supply?.view ?? null;
+    if (question === 'changeProvider') return this.yearly?.supply?.change(argument) ?? null;
+    if (question === 'moveOut') return this.yearly?.supply?.moveOut(argument) ?? null;
+    if (question === 'ledger') return this.ledger.report();
+    if (question === 'sealedValues') return this.sealed.report();
     if (question === 'registers') return this.yearly?.registers.rows() ?? [];
     if (question === 'appliances') return this.household.appliances();
     if (question === 'relay') return this.link.relay;
@@ -264,7 +308,15 @@ export class Gateway {
     await this.billing?.close();
     await this.attestation?.close();
     await this.identity.close();
+    this.sealed.close();
     this.store.close();
+  }
+
+  /** What of the time before a slot has still to leave the house. */
+  #owes(slot: number): string | null {
+    if ((this.store.measuredRange()?.last ?? 0) < slot - 1) return "the meter's last quarter hours";
+    if (this.uplink.pending > 0) return 'readings that the collector does not have yet';
+    return this.billing?.owes(slot) ?? null;
   }
 
   #totals(): object {

@@ -20,6 +20,7 @@ import type { AttestationAgent } from './attestation/agent.ts';
 import type { Billing } from './billing/billing.ts';
 import { type Control, PolicyError } from './control/control.ts';
 import type { HouseholdIdentity } from './identity/household-identity.ts';
+import type { HouseholdLedger } from './ledger/household-ledger.ts';
 import type { MeterLink } from './meter/link.ts';
 import type { GatewayStore, Report, TimedLive } from './store.ts';
 import type { Uplink } from './uplink/uplink.ts';
@@ -28,6 +29,7 @@ import type {
   BillView,
   ControlView,
   HouseholdView,
+  LedgerMonth,
   LivePoint,
   LogState,
   MinutePoint,
@@ -37,8 +39,10 @@ import type {
   ReportState,
   SetupView,
   SoftwareView,
+  SupplyView,
   TrustView,
 } from './web/household-view.ts';
+import type { Supply } from './yearly/supply.ts';
 
 const FLAG_WORDS: [number, string][] = [
   [FLAG_CLIPPED, 'sensor out of range'],
@@ -53,13 +57,16 @@ export interface HouseholdParts {
   clock: Clock;
   store: GatewayStore;
   link: MeterLink;
+  ledger: Pick<HouseholdLedger, 'month'>;
   uplink: Pick<Uplink, 'connected' | 'pending' | 'trouble' | 'isSent'>;
   /** Null where this household is not billed here. */
-  billing?: Pick<Billing, 'bill' | 'prices' | 'logState'> | null;
+  billing?: Pick<Billing, 'bill' | 'prices' | 'logState' | 'beginLogAnew'> | null;
   /** Absent where there are no appliances. */
   control?: Pick<Control, 'appliances' | 'messages' | 'refusals' | 'setPolicy' | 'trouble'>;
   /** Absent where its pseudonym is registered by hand. */
   identity?: Pick<HouseholdIdentity, 'state' | 'initialise'> | null;
+  /** Absent where the household cannot change its supply here. */
+  supply?: Pick<Supply, 'view' | 'offers' | 'change' | 'moveOut'> | null;
   /** Absent where nobody attests this gateway. */
   attestation?: Pick<AttestationAgent, 'view'> | null;
   /** Absent where it is updated by hand. */
@@ -168,6 +175,27 @@ export class Household implements HouseholdView {
     return this.#parts.identity.initialise(personal);
   }
 
+  supply(): SupplyView | null {
+    return this.#parts.supply?.view ?? null;
+  }
+  async otherProviders(): Promise<string[]> {
+    return ((await this.#parts.supply?.offers()) ?? []).map(({ name }) => name);
+  }
+  async changeProvider(form: unknown): Promise<SupplyView> {
+    const supply = this.#supply();
+    await supply.change(form);
+    return supply.view;
+  }
+  moveOut(form: unknown): SupplyView {
+    const supply = this.#supply();
+    supply.moveOut(form);
+    return supply.view;
+  }
+  #supply(): NonNullable<HouseholdParts['supply']> {
+    if (!this.#parts.supply) throw new MalformedError('supply', 'cannot be changed on this gateway');
+    return this.#parts.supply;
+  }
+
   trust(): TrustView | null {
     if (!this.#parts.attestation) return null;
     const { state, sinceMs, expiresMs, why, warnings, trouble } = this.#parts.attestation.view();
@@ -180,6 +208,15 @@ export class Household implements HouseholdView {
 
   logState(): LogState | null {
     return this.#parts.billing?.logState ?? null;
+  }
+
+  ledger(month: number): LedgerMonth | null {
+    return this.#parts.ledger.month(month);
+  }
+  async beginLogAnew(): Promise<LogState> {
+    const { billing } = this.#parts;
+    if (!billing) throw new Error('no record is kept here');
+    return billing.beginLogAnew();
   }
 
   /** Milli-cent per kWh, undefined where it is not known. */

@@ -115,7 +115,7 @@ function logOf(length: number): StoredEntry[] {
   return rows;
 }
 const whole = logOf(9);
-const anchor = { generation: 1, entries: 9, head: whole[8].code!, day: TODAY };
+const anchor = { generation: 1, entries: 9, head: whole[8].code!, day: TODAY, begunAnew: 0 };
 const log = (rows: StoredEntry[]): string | null => saidBy(() => verifyLog(logKey, rows, anchor));
 
 export const OTHER_ATTACKS: readonly OtherAttack[] = [

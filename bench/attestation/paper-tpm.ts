@@ -329,6 +329,7 @@ export class PaperDevice {
       events: this.events,
       files: this.files,
       measurement: measurementOfImage(meterNonceOf(nonce), this.image),
+      log: { state: 'good', begunAnew: 0 },
       ...changed,
     };
   }

@@ -20,6 +20,7 @@ import {
   type Claims,
   encodeClaims,
   encodeEvidence,
+  type LogClaim,
   type MeasuredFile,
   meterNonceOf,
 } from '../../protocol/attestation/evidence.ts';
@@ -34,7 +35,7 @@ import {
 import { listingDigest } from '../../protocol/attestation/software.ts';
 import { ServiceError } from '../../protocol/services/call.ts';
 import type { Clock } from '../../protocol/time/clock.ts';
-import { TpmError } from '../tpm/error.ts';
+import { TpmError, withRecovery } from '../tpm/error.ts';
 import { MEASURED_PCRS, type MeasuredBoot } from './measured-boot.ts';
 
 /** Who the device is to the verifier: present once the gateway was initialised. */
@@ -76,6 +77,8 @@ export interface AgentOptions {
   meterImage(): Uint8Array | null;
   /** The files that run. */
   software: readonly MeasuredFile[];
+  /** How the household's log is; absent: it keeps none. */
+  logClaim?(): LogClaim;
   /** The verifier found everything in order, and had not before. */
   onTrusted?(): void;
   log(line: string): void;
@@ -263,6 +266,7 @@ export class AttestationAgent {
       events: measured.events,
       files: store.meta(EXPLAIN) === '1' ? software : [],
       measurement,
+      log: this.#options.logClaim?.() ?? { state: 'none', begunAnew: 0 },
     };
     const { attest, signature } = await device.quote(MEASURED_PCRS, bindingOf(nonce, encodeClaims(claims)));
     const evidence = encodeEvidence({ ...claims, nonce, quote: attest, signature });
@@ -326,7 +330,7 @@ export class AttestationAgent {
 
 /** For the customer's page: whose fault it is, and that nothing is lost. */
 function troubleOf(error: Error): string {
-  if (error instanceof TpmError) return `the TPM does not do its part: ${error.message}`;
+  if (error instanceof TpmError) return `the TPM does not do its part: ${withRecovery(error)}`;
   if (error instanceof ServiceError && error.kind === 'unreachable')
     return `the verifier cannot be reached: ${error.message}`;
   if (error instanceof ServiceError) return `the verifier refuses: ${error.message}`;

@@ -3,6 +3,7 @@
  */
 import { createHash, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import type { LogClaim } from '../../protocol/attestation/evidence.ts';
 import { ServiceError } from '../../protocol/services/call.ts';
 import type { Clock } from '../../protocol/time/clock.ts';
 import type { ImageCommand } from '../../protocol/wire/link-messages.ts';
@@ -29,6 +30,8 @@ export interface OpenAttestationOptions {
   /** Opens the TPM where it is not open. @throws TpmError */
   tpm: () => Promise<Tpm>;
   household: Pick<HouseholdIdentity, 'requestIdentity' | 'attestation' | 'pseudonymOf'>;
+  /** How the household's log is; absent: it keeps none. */
+  logClaim?(): LogClaim;
   /** To the meter; it answers with `heard`. */
   sendToMeter(command: ImageCommand): void;
   clock: Clock;
@@ -78,6 +81,7 @@ export function openAttestation(options: OpenAttestationOptions): Attestation {
       return flashed ? Buffer.from(flashed, 'hex') : delivered;
     },
     software: measureSoftware(),
+    logClaim: options.logClaim,
     onTrusted: () => passes.wake(),
     log,
   });

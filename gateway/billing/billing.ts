@@ -3,6 +3,7 @@
  * transactions (`companions`), so it is made before the store and is told of it with `attach`.
  */
 
+import type { LogClaim } from '../../protocol/attestation/evidence.ts';
 import type { Clock } from '../../protocol/time/clock.ts';
 import { monthFirstSlot, monthOf } from '../../protocol/time/months.ts';
 import { SLOTS_PER_DAY, slotOf, slotStartMs } from '../../protocol/time/slots.ts';
@@ -85,10 +86,31 @@ export class Billing {
     await Promise.all([...contracts, this.bills.close(), this.log.close()]);
   }
 
+  /** Which bill of the time before a slot has not arrived; null: all have, or never will. */
+  owes(slot: number): string | null {
+    const month = monthOf(slotStartMs(slot) - 1);
+    const missing = this.bills
+      .parts(this.#store, month)
+      .some(({ contract, endSlot }) => endSlot <= slot && this.bills.kept(month, contract.number) === null);
+    return missing || this.bills.pending > 0 ? 'the last bill, which the provider does not have yet' : null;
+  }
+
   // ── what the page shows ──
 
   get logState(): LogState {
     return this.log.state;
+  }
+
+  /** The customer has seen that the log was changed, and wants to go on. @throws Error in plain words */
+  async beginLogAnew(): Promise<LogState> {
+    await this.log.beginAnew();
+    return this.log.state;
+  }
+
+  /** What the verifier hears of it: nothing of what is in it. */
+  get logClaim(): LogClaim {
+    const { ok, reason, begunAnew } = this.log.state;
+    return { state: ok ? (reason === null ? 'good' : 'waiting') : 'changed', begunAnew: begunAnew?.times ?? 0 };
   }
 
   bill(month: number): BillView {

@@ -1,16 +1,20 @@
 /**
- * The log in the household's store: every record of the meter and every quarter hour that follows from them gets its place in
- * a chain of codes (protocol/billing/log.ts) in the transaction that stores it. So whatever is stored is in the log, once, and a
- * process that is killed at any moment has either both or neither.
+ * The log in the household's store: every record of the meter, every quarter hour that follows from them and every line of the
+ * allocation ledger gets its place in a chain of codes (protocol/billing/log.ts) in the transaction that stores it. So whatever is
+ * stored is in the log, once, and a process that is killed at any moment has either both or neither.
  *
- *   log   n → kind and key of the row in `records` or `quarter_hours` that it is about, its code, whether it was late
+ *   log   n → kind and key of the row in `records`, `quarter_hours` or `allocations` that it is about, its code, whether it was late
  *
  * The rows themselves are what the codes are over: nothing is written twice, and a change of either table is a change of the log.
  *
  * The key comes from the TPM and is held in memory only. While the TPM is away, entries take their places without a code; they
  * get it, marked as late, when the key is there. The chain is verified at each start and once a day, and its head is anchored
  * after each. **A log that was changed is shown and left as it is**: what comes is stored, but nothing more is chained, anchored
- * or billed until a person has looked at it, or the right data are back.
+ * or billed until the right data are back, or the customer has been told and lets a new chain begin (`beginAnew`). The old chain is
+ * kept beside it with what was found, what is stored now enters the new one as late, and the anchor counts the chains: that a log
+ * was once changed stays visible for good.
+ *
+ *   old_chains   chain → what was found in it, and when it was closed       old_log   its entries, as they were
  */
 import type { DatabaseSync } from 'node:sqlite';
 import { setImmediate as breathe } from 'node:timers/promises';
@@ -21,15 +25,19 @@ import {
   encodeAnchor,
   encodeEntry,
   entryCode,
+  LEDGER_COLUMNS,
   type LogContent,
   LogFault,
+  type LoggedAllocation,
   LogVerifier,
   NO_CODE,
   type StoredEntry,
 } from '../../protocol/billing/log.ts';
 import type { Clock } from '../../protocol/time/clock.ts';
 import { DAY_MS } from '../../protocol/time/slots.ts';
+import { ALLOCATIONS_TABLE } from '../ledger/tables.ts';
 import type { MeterBatch, StoreCompanion } from '../store.ts';
+import { withRecovery } from '../tpm/error.ts';
 import type { LogState } from '../web/household-view.ts';
 
 /** Where the log's key comes from. */
@@ -75,7 +83,16 @@ const LEAST = -(2n ** 63n);
 
 const TABLE = `CREATE TABLE IF NOT EXISTS log (n INTEGER PRIMARY KEY, kind INTEGER NOT NULL, ref INTEGER NOT NULL,
   late INTEGER NOT NULL, code BLOB, UNIQUE (kind, ref)) STRICT`;
-const KIND = { record: 1, quarterHour: 2 } as const;
+const OLD_TABLES = `CREATE TABLE IF NOT EXISTS old_chains (chain INTEGER PRIMARY KEY, closed_ms INTEGER NOT NULL,
+    fault TEXT NOT NULL) STRICT;
+  CREATE TABLE IF NOT EXISTS old_log (chain INTEGER NOT NULL, n INTEGER NOT NULL, kind INTEGER NOT NULL, ref INTEGER NOT NULL,
+    late INTEGER NOT NULL, code BLOB, PRIMARY KEY (chain, n)) STRICT`;
+const KIND = { record: 1, quarterHour: 2, allocation: 3 } as const;
+/** All that is stored, in the order of its keys, waiting for codes. */
+const FILL = `INSERT INTO log SELECT row_number() OVER (ORDER BY kind, ref), kind, ref, 1, NULL FROM (
+  SELECT ${KIND.record} AS kind, number AS ref FROM records
+  UNION ALL SELECT ${KIND.quarterHour}, slot FROM quarter_hours
+  UNION ALL SELECT ${KIND.allocation}, number FROM allocations WHERE final = 1)`;
 
 export class HouseholdLog implements StoreCompanion {
   readonly #options: HouseholdLogOptions;
@@ -101,27 +118,36 @@ export class HouseholdLog implements StoreCompanion {
 
   open(household: DatabaseSync): void {
     this.#database = household;
-    household.exec(TABLE);
+    household.exec(`${TABLE}; ${ALLOCATIONS_TABLE}`);
+    household.exec(OLD_TABLES);
     // a store from before there was a log: what is in it comes late, but it comes
     if (household.prepare('SELECT 1 FROM log').get() !== undefined) return;
-    household.exec(`INSERT INTO log SELECT row_number() OVER (ORDER BY kind, ref), kind, ref, 1, NULL FROM (
-      SELECT ${KIND.record} AS kind, number AS ref FROM records
-      UNION ALL SELECT ${KIND.quarterHour}, slot FROM quarter_hours)`);
+    household.exec(FILL);
   }
 
   written({ records, slots }: MeterBatch): void {
-    if (records.length + slots.length === 0) return;
+    this.#append([
+      ...records.map(({ number }) => ({ kind: 'record' as const, ref: number })),
+      ...slots.map(({ slot }) => ({ kind: 'quarterHour' as const, ref: slot })),
+    ]);
+  }
+
+  /** To be called in the transaction that makes these lines of the allocation ledger final. @param numbers of their records */
+  allocated(numbers: readonly number[]): void {
+    this.#append(numbers.map((number) => ({ kind: 'allocation' as const, ref: number })));
+  }
+
+  #append(entries: readonly { kind: EntryKind; ref: number }[]): void {
+    if (entries.length === 0) return;
     let { n, code } = this.#last();
     const key = this.#chaining ? this.#key : null;
     const insert = this.#database.prepare('INSERT INTO log VALUES (?,?,?,?,?)');
-    const append = (kind: EntryKind, ref: number): void => {
+    for (const { kind, ref } of entries) {
       n++;
       const late = key === null || code === null;
       code = late ? null : entryCode(key, n, code!, encodeEntry(this.#content(kind, ref)));
       insert.run(n, KIND[kind], ref, Number(late), code);
-    };
-    for (const { number } of records) append('record', number);
-    for (const { slot } of slots) append('quarterHour', slot);
+    }
   }
 
   // ── the keeper's work ──
@@ -151,10 +177,51 @@ export class HouseholdLog implements StoreCompanion {
   }
 
   get state(): LogState {
+    return { ...this.#standing(), ...this.#begunAnew() };
+  }
+  #standing(): LogState {
     if (this.#fault !== null) return { ok: false, reason: this.#fault };
     if (this.#trouble !== null)
       return { ok: true, reason: `the security chip does not answer, the log waits for it: ${this.#trouble}` };
     return { ok: true, reason: this.#checkedDay >= 0 ? null : 'the log has not been checked yet' };
+  }
+  /** The anchor counts; what was found is the store's word. */
+  #begunAnew(): Pick<LogState, 'begunAnew'> {
+    const last = this.#database.prepare('SELECT * FROM old_chains ORDER BY chain DESC LIMIT 1').get();
+    const times = Math.max(this.#anchor?.begunAnew ?? 0, (last?.chain as number | undefined) ?? 0);
+    if (times === 0) return {};
+    return { begunAnew: { times, atMs: (last?.closed_ms as number) ?? null, why: (last?.fault as string) ?? null } };
+  }
+
+  /**
+   * Closes a chain that was found changed, and begins a new one with what is stored now. First in the anchor, then on the disk: cut
+   * between the two, the anchor tells of it all the same.
+   * @throws Error in plain words where there is nothing to begin anew, or the TPM does not answer
+   */
+  async beginAnew(): Promise<void> {
+    await this.#work;
+    const key = this.#key;
+    const fault = this.#fault;
+    if (key === null || fault === null) throw new Error('the record is in order, or cannot be checked now');
+    const { generation, anchor } = await this.#options.anchors.read();
+    const before = anchor && readAnchor(key, anchor);
+    const closed = (this.#database.prepare('SELECT max(chain) AS n FROM old_chains').get()!.n as number | null) ?? 0;
+    const chain = Math.max(before?.begunAnew ?? 0, closed) + 1;
+    await this.#anchorAt(key, Math.max(generation, before?.generation ?? 0) + 1, 0, NO_CODE, chain);
+    this.#database.exec('BEGIN IMMEDIATE');
+    try {
+      this.#database.prepare('INSERT INTO old_chains VALUES (?, ?, ?)').run(chain, this.#options.clock.nowMs(), fault);
+      this.#database.prepare('INSERT INTO old_log SELECT ?, * FROM log').run(chain);
+      this.#database.exec('DELETE FROM log');
+      this.#database.exec(FILL);
+      this.#database.exec('COMMIT');
+    } catch (error) {
+      this.#database.exec('ROLLBACK');
+      throw error;
+    }
+    this.#options.log(`log: chain ${chain} is begun anew; the one before is kept: ${fault}`);
+    this.#anchor = null;
+    await this.#do();
   }
 
   report(): LogReport {
@@ -220,7 +287,7 @@ export class HouseholdLog implements StoreCompanion {
       this.#failures = 0;
     } catch (error) {
       if (error instanceof LogFault) this.#found(error.message);
-      else if (!this.#closed) this.#failed((error as Error).message);
+      else if (!this.#closed) this.#failed(withRecovery(error as Error));
     }
   }
 
@@ -233,12 +300,7 @@ export class HouseholdLog implements StoreCompanion {
       if (this.#database.prepare('SELECT 1 FROM log WHERE code IS NOT NULL').get() === undefined) return null;
       throw new LogFault('replaced', 1, 'cannot be judged: the anchor in the security chip was removed');
     }
-    let anchor: Anchor | null = null;
-    try {
-      anchor = decodeAnchor(key, bytes);
-    } catch {
-      // not even its form: as good as forged
-    }
+    const anchor = readAnchor(key, bytes);
     if (anchor === null)
       throw new LogFault('replaced', 1, "cannot be judged: the anchor was not made under this log's key");
     // one more than the count: the process ended between the two halves of `write`
@@ -263,13 +325,14 @@ export class HouseholdLog implements StoreCompanion {
       if (this.#closed) throw new Error('closed');
     }
     verifier.end();
-    for (const [kind, table, column] of [
-      ['record', 'records', 'number'],
-      ['quarterHour', 'quarter_hours', 'slot'],
+    for (const [kind, table, column, which] of [
+      ['record', 'records', 'number', 'TRUE'],
+      ['quarterHour', 'quarter_hours', 'slot', 'TRUE'],
+      ['allocation', 'allocations', 'number', 'final = 1'],
     ] as const) {
       const added = this.#database
         .prepare(
-          `SELECT ${column} AS ref FROM ${table} WHERE NOT EXISTS (SELECT 1 FROM log WHERE kind = ? AND ref = ${column})`,
+          `SELECT ${column} AS ref FROM ${table} WHERE ${which} AND NOT EXISTS (SELECT 1 FROM log WHERE kind = ? AND ref = ${column})`,
         )
         .get(KIND[kind]);
       if (added)
@@ -333,8 +396,14 @@ export class HouseholdLog implements StoreCompanion {
     this.#chaining = true;
   }
 
-  async #anchorAt(key: Uint8Array, generation: number, entries: number, head: Uint8Array): Promise<void> {
-    const anchor = { generation, entries, head, day: this.#today() };
+  async #anchorAt(
+    key: Uint8Array,
+    generation: number,
+    entries: number,
+    head: Uint8Array,
+    begunAnew = this.#anchor?.begunAnew ?? 0,
+  ): Promise<void> {
+    const anchor = { generation, entries, head, day: this.#today(), begunAnew };
     await this.#options.anchors.write(generation, encodeAnchor(key, anchor));
     this.#anchor = anchor;
   }
@@ -358,12 +427,23 @@ export class HouseholdLog implements StoreCompanion {
   }
 }
 
+/** Null where it was not made under this key, or has not even its form. */
+function readAnchor(key: Uint8Array, bytes: Uint8Array): Anchor | null {
+  try {
+    return decodeAnchor(key, bytes);
+  } catch {
+    return null;
+  }
+}
+
 // ── from rows to entries ──
 
 const ROW_COLUMNS = `r.number, r.boot, r.uptime_ms, r.slot AS record_slot, r.import_mwh, r.export_mwh, r.flags,
-  q.slot, q.start_import_mwh, q.start_export_mwh, q.end_import_mwh, q.end_export_mwh, q.exact`;
+  q.slot, q.start_import_mwh, q.start_export_mwh, q.end_import_mwh, q.end_export_mwh, q.exact,
+  a.number AS line_number, a.slot AS line_slot, a.final, ${LEDGER_COLUMNS.map((column) => `a.${column}`).join(', ')}`;
 const ROW_JOINS = `LEFT JOIN records AS r ON log.kind = ${KIND.record} AND r.number = log.ref
-  LEFT JOIN quarter_hours AS q ON log.kind = ${KIND.quarterHour} AND q.slot = log.ref`;
+  LEFT JOIN quarter_hours AS q ON log.kind = ${KIND.quarterHour} AND q.slot = log.ref
+  LEFT JOIN allocations AS a ON log.kind = ${KIND.allocation} AND a.number = log.ref AND a.final = 1`;
 
 type Row = Record<string, unknown>;
 
@@ -398,6 +478,11 @@ function contentOf(row: Row): LogContent | null {
         exact: number('exact'),
       },
     };
+  if (row.kind === KIND.allocation && row.line_number !== null) {
+    const energies = LEDGER_COLUMNS.map((column) => [column, number(column)] as const);
+    const fields = { number: number('line_number'), slot: number('line_slot'), ...Object.fromEntries(energies) };
+    return { kind: 'allocation', late, fields: fields as LoggedAllocation };
+  }
   return null;
 }
 

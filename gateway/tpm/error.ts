@@ -55,6 +55,10 @@ export class TpmError extends Error {
   }
 }
 
+/** What went wrong, and what helps where it was the TPM: for page and console. */
+export const withRecovery = (error: Error): string =>
+  error instanceof TpmError ? `${error.message}. ${RECOVERY[error.kind]}` : error.message;
+
 /** TSS2_TCTI_RC_LAYER (tss2_common.h): the way to the TPM failed, not the TPM. */
 const TCTI_LAYER = 0x0a;
 /** TPM_RC (Part 2, 6.6.3): the TPM was reset and waits for TPM2_Startup; asked for Startup: it has been started already. */

@@ -2,6 +2,8 @@
  * What the page shows and changes beside the measured day: setting up, whether the household is trusted, its software, its bill,
  * its appliances. What a part of the gateway refuses is answered with 400 and the field's path.
  */
+
+import { ServiceError } from '../../protocol/services/call.ts';
 import { DAY_MS, SLOT_MS, slotOf, slotStartMs } from '../../protocol/time/slots.ts';
 import { MalformedError } from '../../protocol/wire/bytes.ts';
 import { BadInput } from '../../web/forms.ts';
@@ -21,6 +23,30 @@ export function addHouse(server: PageServer, view: HouseholdView): void {
     log: view.logState(),
   }));
 
+  server.get('/api/supply', async () => ({ nowMs: view.nowMs(), supply: view.supply() }));
+  server.get('/api/supply/others', async () => {
+    try {
+      return { providers: await view.otherProviders() };
+    } catch (error) {
+      throw refusalOf(error, 'the grid operator could not be asked; try again');
+    }
+  });
+  // As below: the PIN is neither kept nor logged.
+  server.post('/api/supply', async (request) => {
+    try {
+      return { supply: await view.changeProvider(request.body) };
+    } catch (error) {
+      throw refusalOf(error, 'nothing was changed: who is asked did not answer; try again');
+    }
+  });
+  server.post('/api/moving-out', async (request) => {
+    try {
+      return { supply: view.moveOut(request.body) };
+    } catch (error) {
+      throw refusalOf(error, 'nothing was changed; try again');
+    }
+  });
+
   // What was typed is in the request and in what is sealed from it; nothing here keeps or logs it.
   server.post('/api/setup', async (request) => {
     if (view.setup() === null) throw new BadInput('this gateway needs no setting up');
@@ -37,6 +63,15 @@ export function addHouse(server: PageServer, view: HouseholdView): void {
     const fromMs = slotStartMs(slotOf(nowMs));
     const prices = bill ? view.prices(fromMs, fromMs + PRICES_AHEAD_MS) : [];
     return { nowMs, bill, price: prices.find(({ startMs }) => startMs < fromMs + SLOT_MS) ?? null };
+  });
+
+  server.post('/api/log/begin-anew', async () => {
+    if (view.logState()?.ok !== false) throw new BadInput('the record is in order: there is nothing to begin anew');
+    try {
+      return await view.beginLogAnew();
+    } catch (error) {
+      throw refusalOf(error, 'this gateway’s security chip did not answer: nothing was changed; try again');
+    }
   });
 
   server.get('/api/appliances', async () => ({
@@ -60,6 +95,8 @@ export function addHouse(server: PageServer, view: HouseholdView): void {
 /** Errors that name a field are the form's; of others only the sentence for people goes out. */
 function refusalOf(error: unknown, otherwise: string): Error {
   if (error instanceof MalformedError) return new BadInput(error.problem, error.path);
+  // what another party refused is a sentence for people, whether it names a field or not
+  if (error instanceof ServiceError && error.kind === 'refused') return new BadInput(error.message, error.path);
   const { path, message } = error as Error & { path?: unknown };
   if (typeof path === 'string') return new BadInput(message, path);
   return Object.assign(new Error(otherwise), { statusCode: 503 });

@@ -62,6 +62,8 @@ export interface LogState {
   ok: boolean;
   /** In plain words; also set where nothing was changed but something waits, such as for the security chip. */
   reason: string | null;
+  /** Where it was changed before, and a new chain was begun: how often, and what had been found last. Absent: never. */
+  begunAnew?: { times: number; atMs: number | null; why: string | null };
 }
 /** The bill of a calendar month of UTC, computed in the house; its total is all that the provider learns. */
 export interface BillView {
@@ -140,6 +142,28 @@ export interface ControlView {
   /** Why the provider cannot be asked, in words; null where it can. */
   trouble: string | null;
 }
+/** Who supplies the household, and what was decided about it. */
+export interface SupplyView {
+  /** The present provider; null where nobody lives here. */
+  provider: string | null;
+  /** The one that follows: it is settled. */
+  next: { provider: string; fromMs: number } | null;
+  /** A change that was asked for: on its way, or `refusal` says why it came to nothing. */
+  asked: { provider: string; fromMs: number; refusal: string | null } | null;
+  /** The people move out; `waitsFor` what keeps their names from ending. */
+  leaving: { fromMs: number; waitsFor: string | null } | null;
+  /** Whether another provider may be chosen now. */
+  mayChange: boolean;
+  /** What the grid operator was told of the registers, oldest first. */
+  registers: {
+    atMs: number;
+    reason: string;
+    importKwh: number | null;
+    exportKwh: number | null;
+    state: 'waiting' | 'acknowledged' | 'refused';
+    refusal: string | null;
+  }[];
+}
 /** Whether the gateway has its names (protocol/identity/initialisation.ts). */
 export interface SetupView {
   /**
@@ -175,6 +199,15 @@ export interface SoftwareView {
   /** Bytes that have reached the meter, and of how many; null but while flashing. */
   progress: { arrived: number; of: number } | null;
 }
+/** What energy was for: `rest` is what is billed. */
+export type LedgerPurpose = 'rest' | 'ownUse' | 'centre' | 'bus' | 'providerTrade' | 'prepaid';
+/** A month's energy by purpose, as the meter's ledger says; it sums to what was measured. */
+export interface LedgerMonth {
+  /** Months since January 1970. */
+  month: number;
+  importMwh: Record<LedgerPurpose, number>;
+  exportMwh: Record<LedgerPurpose, number>;
+}
 export interface HouseholdView {
   readonly householdName: string;
   nowMs(): number;
@@ -201,12 +234,24 @@ export interface HouseholdView {
    * @throws MalformedError that names the field (`personal.pin`), TpmError
    */
   initialise(personal: unknown): Promise<SetupView>;
+  /** Null where this household cannot change its supply here. */
+  supply(): SupplyView | null;
+  /** Names of the other providers that supply here. @throws Error while the grid operator cannot be asked */
+  otherProviders(): Promise<string[]>;
+  /** @throws MalformedError that names the field (`letter.day`), ServiceError, TpmError */
+  changeProvider(form: unknown): Promise<SupplyView>;
+  /** @throws MalformedError that names the field */
+  moveOut(form: unknown): SupplyView;
   /** Null where nobody attests this gateway. */
   trust(): TrustView | null;
   /** Null where it is updated by hand. */
   software(): SoftwareView | null;
   /** Of everything that the meter ever said; null where no record is kept. */
   logState(): LogState | null;
+  /** What a month's energy was for; null where nothing was measured in it. */
+  ledger(month: number): LedgerMonth | null;
+  /** A log that was changed is closed and kept, and a new one begun: what is stored now counts as it is, marked as late. @throws Error in words */
+  beginLogAnew(): Promise<LogState>;
   /** Whether the meter, the grid side are reachable now, and how much waits to be delivered. */
   connection(): { meter: boolean; grid: boolean; pendingReports: number };
   /** Asks the meter whether its clamp is the right way round, while a resistive load above 500 W is on. */

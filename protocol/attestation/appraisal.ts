@@ -143,6 +143,7 @@ export function appraise(input: AppraisalInput): Verdict {
     const refusals: Finding<RefusalCode>[] = [];
     const gatewayVersion = judgeGateway(input, refusals, warnings); // 8, 11
     const meterVersion = judgeMeter(input, refusals, warnings); // 8, 11, 12
+    judgeLog(input, warnings);
     judgeContinuity(input, quote, akName, refusals, warnings); // 13
     judgeRevocation(input, ekSerial, refusals, warnings); // 16
     const facts = { ...identity, resetCount, restartCount, clockMs, gatewayVersion, meterVersion };
@@ -401,6 +402,14 @@ function judgeAnswer(
     if (!sameBytes(measurementOfImage(meterNonceOf(nonce), image), answer)) refusals.push(refusal('meter differs'));
   } else if (version !== null) refusals.push(refusal('image missing', String(version)));
   // an image that was never released is refused already, and nobody has its bytes
+}
+
+// The household's log: the gateway's word, which is as good as its software
+
+function judgeLog({ evidence: { log } }: AppraisalInput, warnings: Finding<WarningCode>[]): void {
+  if (log.state === 'changed') warnings.push(warning('log changed'));
+  if (log.begunAnew > 0)
+    warnings.push(warning('log begun anew', log.begunAnew === 1 ? 'once' : `${log.begunAnew} times`));
 }
 
 // 13 Restarts, and the past

@@ -2,7 +2,7 @@
  * What a gateway shows of itself and of its meter, and how it travels. Gateway → verifier; nobody else sees it.
  *
  *   offset  size
- *        0     1  version = 1
+ *        0     1  version = 2
  *        1    32  nonce         the verifier's challenge, as it came
  *       33     …  claims        see below
  *        …     2  length of the quote
@@ -18,6 +18,8 @@
  *        …     2  number of files    each: 1+… B path, 32 B SHA-256; none but where the gateway explains itself
  *        …     1  1 where the meter answered, otherwise 0
  *        …    32  measurement     what the meter answered to its nonce (protocol/updates/measurement.ts), where it did
+ *        …     1  log             0 keeps none · 1 in order · 2 waits to be checked · 3 was changed
+ *        …     1  begun anew      how often the log was begun anew after a change; 255: as often or more
  *
  * The quote's extraData is `bindingOf(nonce, claims)`: the TPM's signature covers every byte before the quote, so nothing can be
  * taken out of one evidence and put into another. What the meter is asked follows from the nonce (`meterNonceOf`): the gateway
@@ -28,7 +30,7 @@ import { LABELS, labelled } from '../crypto/labels.ts';
 import { SIGNATURE_BYTES } from '../crypto/p256.ts';
 import { ByteReader, ByteWriter, MalformedError } from '../wire/bytes.ts';
 
-export const EVIDENCE_VERSION = 1;
+export const EVIDENCE_VERSION = 2;
 export const NONCE_BYTES = 32;
 export const DIGEST_BYTES = 32;
 /** In base64url it has to fit into a request of 64 kB. */
@@ -65,6 +67,12 @@ export interface MeasuredFile {
   /** SHA-256 of its bytes. */
   digest: Uint8Array;
 }
+/** How the household's log is (protocol/billing/log.ts), by the gateway's word; nothing of what is in it. */
+export const LOG_STATES = ['none', 'good', 'waiting', 'changed'] as const;
+export interface LogClaim {
+  state: (typeof LOG_STATES)[number];
+  begunAnew: number;
+}
 export interface Claims {
   ekCertificate: Uint8Array;
   akCertificate: Uint8Array;
@@ -75,6 +83,7 @@ export interface Claims {
   files: readonly MeasuredFile[];
   /** 32 B; null where the meter did not answer. */
   measurement: Uint8Array | null;
+  log: LogClaim;
 }
 export interface Evidence extends Claims {
   nonce: Uint8Array;
@@ -106,6 +115,7 @@ export function encodeClaims(claims: Claims): Uint8Array {
   });
   writer.u8('measured', claims.measurement ? 1 : 0);
   if (claims.measurement) writer.bytes('measurement', claims.measurement, DIGEST_BYTES);
+  writer.u8('log', LOG_STATES.indexOf(claims.log.state)).u8('begunAnew', Math.min(255, claims.log.begunAnew));
   return writer.finish();
 }
 
@@ -156,6 +166,9 @@ export function decodeEvidence(bytes: Uint8Array): DecodedEvidence {
   const measured = reader.u8('measured');
   if (measured > 1) throw reader.error('measured', `is ${measured}, neither 0 nor 1`);
   const measurement = measured ? reader.bytes('measurement', DIGEST_BYTES) : null;
+  const state = LOG_STATES[reader.u8('log')];
+  if (state === undefined) throw reader.error('log', 'is no state of a log');
+  const log = { state, begunAnew: reader.u8('begunAnew') };
   const claims = bytes.subarray(claimsAt, reader.at);
   const quote = readSized(reader, 'quote', QUOTE_MOST_BYTES);
   const signature = reader.bytes('signature', SIGNATURE_BYTES);
@@ -169,6 +182,7 @@ export function decodeEvidence(bytes: Uint8Array): DecodedEvidence {
     events,
     files,
     measurement,
+    log,
     quote,
     signature,
     binding: bindingOf(nonce, claims),

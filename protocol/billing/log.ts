@@ -5,7 +5,8 @@
  *   code 0 = 32 zero bytes
  *   code n = HMAC-SHA256(key, "quietmeter/v1/log" ‖ 00 ‖ n ‖ code n−1 ‖ entry n)            n = 1, 2, 3 …
  *
- * An entry is a record as the meter sent it, or the quarter hour that followed from records; numbers are 8 bytes, big-endian:
+ * An entry is a record as the meter sent it, the quarter hour that followed from records, or what a record's energy was for; numbers
+ * are 8 bytes, big-endian:
  *
  *   kind (1) ‖ late (1) ‖ the fields of its kind, 8 B each     see ENTRY_FIELDS
  *
@@ -26,20 +27,40 @@ export const CODE_BYTES = MAC_BYTES;
 /** What stands before the first entry. */
 export const NO_CODE: Uint8Array = new Uint8Array(CODE_BYTES);
 
+/** Import and export, mWh, of each purpose (protocol/wire/ledger.ts, in its order): how a line of the ledger is kept and logged. */
+export const LEDGER_COLUMNS = [
+  'rest_import',
+  'rest_export',
+  'own_use_import',
+  'own_use_export',
+  'centre_import',
+  'centre_export',
+  'bus_import',
+  'bus_export',
+  'provider_trade_import',
+  'provider_trade_export',
+  'prepaid_import',
+  'prepaid_export',
+] as const;
+
 export const ENTRY_FIELDS = {
   /** As the meter sent it. */
   record: ['number', 'boot', 'uptimeMs', 'slot', 'importMwh', 'exportMwh', 'flags'],
   /** Registers at both ends of a quarter hour; what is billed. */
   quarterHour: ['slot', 'startImportMwh', 'startExportMwh', 'endImportMwh', 'endExportMwh', 'exact'],
+  /** By the number of its record; there is none where all of a record's energy is rest. */
+  allocation: ['number', 'slot', ...LEDGER_COLUMNS],
 } as const;
-const KIND_BYTES = { record: 1, quarterHour: 2 } as const;
+const KIND_BYTES = { record: 1, quarterHour: 2, allocation: 3 } as const;
 
 export type EntryKind = keyof typeof ENTRY_FIELDS;
 type Fields<K extends EntryKind> = Record<(typeof ENTRY_FIELDS)[K][number], number>;
 export type LoggedRecord = Fields<'record'>;
 export type LoggedQuarterHour = Fields<'quarterHour'>;
+export type LoggedAllocation = Fields<'allocation'>;
 export type LogContent =
   | { kind: 'record'; fields: LoggedRecord; late: boolean }
+  | { kind: 'allocation'; fields: LoggedAllocation; late: boolean }
   | { kind: 'quarterHour'; fields: LoggedQuarterHour; late: boolean };
 
 /** @throws RangeError where a field is no whole number from 0 on */
@@ -75,13 +96,15 @@ export interface Anchor {
   head: Uint8Array;
   /** Days since 1 January 1970, UTC. */
   day: number;
+  /** How many chains were begun anew after one that was found changed: nobody can hide that by beginning anew. */
+  begunAnew: number;
 }
 
-/** generation 8 ‖ entries 8 ‖ day 8 ‖ head 32 ‖ HMAC 32 */
-export const ANCHOR_BYTES = 3 * 8 + CODE_BYTES + MAC_BYTES;
+/** generation 8 ‖ entries 8 ‖ day 8 ‖ begunAnew 8 ‖ head 32 ‖ HMAC 32 */
+export const ANCHOR_BYTES = 4 * 8 + CODE_BYTES + MAC_BYTES;
 
-export function encodeAnchor(key: Uint8Array, { generation, entries, head, day }: Anchor): Uint8Array {
-  const body = Buffer.concat([u64(generation), u64(entries), u64(day), head]);
+export function encodeAnchor(key: Uint8Array, { generation, entries, head, day, begunAnew }: Anchor): Uint8Array {
+  const body = Buffer.concat([u64(generation), u64(entries), u64(day), u64(begunAnew), head]);
   return Buffer.concat([body, mac(key, LABELS.logAnchor, body)]);
 }
 
@@ -94,11 +117,12 @@ export function decodeAnchor(key: Uint8Array, bytes: Uint8Array): Anchor | null 
     return Number(value);
   };
   const [generation, entries, day] = [number('generation'), number('entries'), number('day')];
+  const begunAnew = number('begunAnew');
   const head = Uint8Array.from(reader.bytes('head', CODE_BYTES));
   const body = bytes.subarray(0, reader.at);
   const tag = reader.bytes('code', MAC_BYTES);
   reader.end();
-  return macMatches(key, tag, LABELS.logAnchor, body) ? { generation, entries, day, head } : null;
+  return macMatches(key, tag, LABELS.logAnchor, body) ? { generation, entries, day, begunAnew, head } : null;
 }
 
 // ── verification ──

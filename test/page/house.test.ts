@@ -170,6 +170,17 @@ browse(`trusted or not, its software, its record: in words, with what was found;
     'RecordIt is not what the meter said. Bills wait until this is cleared up.One entry of 17 June was changed.',
   ]);
   await tab.locator('#meter').screenshot({ path: join(SCREENSHOTS, 'house-meter-bad.png') });
+
+  await tab.getByRole('button', { name: 'Begin the record anew …' }).click();
+  const dialog = tab.getByRole('dialog', { name: 'Begin the record anew?' });
+  await dialog.getByText('stays visible here for good').waitFor();
+  await dialog.getByRole('button', { name: 'Begin it anew' }).click();
+  await dialog.waitFor({ state: 'hidden' });
+  t.regex(
+    (await lines())[3],
+    /^RecordNothing was changed since it was begun anew, and nothing is missing\.Begun anew once, last .*\(one entry of 17 June was changed\); the old record is kept/,
+  );
+  t.false(await tab.getByRole('button', { name: 'Begin the record anew …' }).isVisible());
 });
 
 browse(
@@ -308,4 +319,36 @@ test('a security chip that is away: a sentence, and nothing of its inside', asyn
   t.deepEqual(JSON.parse(said), {
     error: 'this gateway’s security chip did not answer: nothing was sent; try again',
   });
+});
+
+browse(`another provider is chosen from its letter, and what was typed is forgotten; ${withChromium}`, async (t) => {
+  const { tab, view, faults } = await open(t);
+  await tab.locator('#supply').waitFor();
+  t.is(await text(tab, '#supply-provider'), 'Quiet Power');
+  t.regex(await text(tab, '#told tbody'), /End of the year1,2049[0-9]told/);
+  await tab.locator('#change-open').click();
+  await tab.locator('#change-provider option').nth(1).waitFor({ state: 'attached' });
+  await tab.locator('#change-provider').selectOption('Windy Power');
+  t.is(await tab.locator('#change-day').getAttribute('min'), '2026-06-19');
+  await tab.locator('#change-day').fill('2026-07-01');
+  await tab.locator('#change-customerNumber').fill('W-1');
+  await tab.locator('#change-pin').fill('1234');
+  await tab.locator('#change-go').click();
+  await tab.locator('#change-pin[aria-invalid="true"]').waitFor();
+  t.regex(await text(tab, '#change-fault'), /PIN from the letter is not eight digits/);
+  await picture(tab, 'change', false);
+  await tab.locator('#change-pin').fill('12345678');
+  await tab.locator('#change-go').click();
+  await tab.locator('#supply-says', { hasText: 'Windy Power' }).waitFor();
+  t.is(view.house.supply!.next!.fromMs, Date.UTC(2026, 6, 1));
+  t.is(await tab.locator('#change-pin').inputValue(), '');
+  await tab.locator('#moving-open').click();
+  await tab.locator('#moving-day').fill('2026-08-01');
+  await tab.locator('#moving-go').click();
+  await tab.locator('#supply-says', { hasText: 'You move out' }).waitFor();
+  t.true(await tab.locator('#change-open').isDisabled());
+  t.deepEqual(
+    faults.filter((fault) => !/400/.test(fault)),
+    [],
+  );
 });

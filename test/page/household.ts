@@ -18,12 +18,14 @@ import type {
   ReportState,
   SetupView,
   SoftwareView,
+  SupplyView,
   TrustView,
 } from '../../gateway/web/household-view.ts';
 import { RULES } from '../../protocol/control/policies.ts';
 import { checkPersonalData, type PersonalData } from '../../protocol/identity/initialisation.ts';
 import { fitting } from '../../protocol/services/call.ts';
 import { SLOT_MS, slotOf, slotStartMs } from '../../protocol/time/slots.ts';
+import { MalformedError } from '../../protocol/wire/bytes.ts';
 import { bareHouse, type House } from './house.ts';
 
 const MINUTE_MS = 60_000;
@@ -129,6 +131,25 @@ export class MemoryHousehold implements HouseholdView {
     });
   }
 
+  supply(): SupplyView | null {
+    return this.house.supply;
+  }
+  async otherProviders(): Promise<string[]> {
+    return ['Sunny Power', 'Windy Power'];
+  }
+  async changeProvider(form: unknown): Promise<SupplyView> {
+    const { day, provider, pin } = form as Record<string, string>;
+    if (!/^\d{8}$/.test(pin)) throw new MalformedError('letter.pin', 'is not eight digits');
+    const supply = this.house.supply!;
+    supply.next = { provider, fromMs: Date.parse(day) };
+    return supply;
+  }
+  moveOut(form: unknown): SupplyView {
+    const supply = this.house.supply!;
+    supply.leaving = { fromMs: Date.parse((form as { day: string }).day), waitsFor: null };
+    supply.mayChange = false;
+    return supply;
+  }
   appliances(): ApplianceRow[] {
     return this.house.appliances;
   }
@@ -172,6 +193,11 @@ export class MemoryHousehold implements HouseholdView {
     return this.house.software;
   }
   logState(): LogState | null {
+    return this.house.log;
+  }
+  async beginLogAnew(): Promise<LogState> {
+    const why = this.house.log?.reason ?? null;
+    this.house.log = { ok: true, reason: null, begunAnew: { times: 1, atMs: this.nowMs(), why } };
     return this.house.log;
   }
   connection() {

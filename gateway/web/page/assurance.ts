@@ -1,6 +1,7 @@
 /** Whether this meter can be relied on: set up, trusted, its software, its record. Each in words, with a mark of its own shape. */
 import { byId, html, setText, svg } from '../../../web/page/dom.ts';
 import { formatPlanned, plural } from '../../../web/page/format.ts';
+import { request } from '../../../web/page/request.ts';
 import type { LogState, SetupView, SoftwareView, TrustView } from '../household-view.ts';
 
 export interface House {
@@ -32,12 +33,13 @@ export function showHouse(house: House): void {
     house.setup && setupLine(house.setup),
     house.trust && trustLine(house.trust, house.nowMs),
     house.software && softwareLine(house.software),
-    house.log && logLine(house.log),
+    house.log && logLine(house.log, house.nowMs),
   ].filter((line) => line !== null);
   byId('meter').hidden = lines.length === 0;
   const open = byId('setup-open');
   open.hidden = house.setup === null;
   setText(open, house.setup?.state === 'ready' ? 'Set up anew …' : 'Set up this meter …');
+  byId('record-open').hidden = house.log?.ok !== false;
   const text = JSON.stringify(lines);
   if (text === shown) return; // Written again it would be read aloud again.
   shown = text;
@@ -120,19 +122,41 @@ function softwareLine({ version, state, next, reason, progress }: SoftwareView):
   return { title, kind: 'wait', says: `${runs} runs; release ${next} ${STEPS[state]}${share}.`, more: also(reason) };
 }
 
-function logLine({ ok, reason }: LogState): Line {
+function logLine({ ok, reason, begunAnew }: LogState, nowMs: number): Line {
   const title = 'Record';
-  if (ok)
-    return {
-      title,
-      kind: 'good',
-      says: 'Everything the meter said is kept unchanged, and nothing is missing.',
-      more: [],
-    };
+  const before = begunAnew ? [begunAnewLine(begunAnew, nowMs)] : [];
+  if (ok) {
+    const says = begunAnew
+      ? 'Nothing was changed since it was begun anew, and nothing is missing.'
+      : 'Everything the meter said is kept unchanged, and nothing is missing.';
+    return { title, kind: 'good', says, more: [...also(reason), ...before] };
+  }
   return {
     title,
     kind: 'bad',
     says: 'It is not what the meter said. Bills wait until this is cleared up.',
-    more: also(reason),
+    more: [...also(reason), ...before],
   };
+}
+
+function begunAnewLine({ times, atMs, why }: NonNullable<LogState['begunAnew']>, nowMs: number): string {
+  const when = atMs === null ? '' : `, last ${formatPlanned(atMs, nowMs)}`;
+  return `Begun anew ${times === 1 ? 'once' : `${times} times`}${when}${why ? ` (${why})` : ''}; the old record is kept. The grid operator sees that it was.`;
+}
+
+/** Asked twice: what is stored now is what will be billed. */
+export function setUpRecord(look: () => Promise<void>): void {
+  const dialog = byId<HTMLDialogElement>('record');
+  byId('record-open').addEventListener('click', () => {
+    setText(byId('record-said'), '');
+    dialog.showModal();
+  });
+  byId('record-cancel').addEventListener('click', () => dialog.close());
+  byId<HTMLFormElement>('record-form').addEventListener('submit', (event) => {
+    event.preventDefault();
+    void request('/api/log/begin-anew', 'POST', {})
+      .then(look)
+      .then(() => dialog.close())
+      .catch((error: Error) => setText(byId('record-said'), error.message));
+  });
 }

@@ -8,7 +8,7 @@ import { formatDay, formatSeconds, formatTime } from '../../../web/page/format.t
 import { request } from '../../../web/page/request.ts';
 import type { MinutePoint, QuarterHour, ReportRow } from '../household-view.ts';
 import { loadAppliances, setUpAppliances } from './appliances.ts';
-import { type House, showHouse } from './assurance.ts';
+import { type House, setUpRecord, showHouse } from './assurance.ts';
 import { loadBill, setUpBill } from './bill.ts';
 import { DayChart } from './chart.ts';
 import { setUpClampCheck } from './clamp.ts';
@@ -20,6 +20,7 @@ import { type Choice, firstChoice, midnight, neighbour, type Range, rangeOf } fr
 import { showRegisters } from './registers.ts';
 import { setUpReports, showReports } from './reports.ts';
 import { setUpSetup } from './setup.ts';
+import { loadSupply, setUpSupply } from './supply.ts';
 
 const MINUTE_MS = 60_000;
 const SLOT_MS = 900_000;
@@ -108,7 +109,7 @@ async function loadHouse(): Promise<void> {
     situation.setup = house.setup;
     showHouse(house);
     showNotices(situation);
-    await Promise.all([loadBill(), loadAppliances()]);
+    await Promise.all([loadBill(), loadSupply(), loadAppliances()]);
   } catch {
     // The line is lost: the notice says so, and the next time tries again.
   }
@@ -143,6 +144,8 @@ setUpReports();
 setUpBill();
 setUpAppliances();
 setUpSetup(() => void loadHouse());
+setUpSupply(() => void loadHouse());
+setUpRecord(loadHouse);
 void loadHouse();
 setInterval(() => void loadHouse(), HOUSE_EVERY_MS);
 listen({

@@ -185,6 +185,25 @@ test('a log that was changed is not billed', async (t) => {
   t.is(bill.waitsFor, 'entry 41 of the log was changed');
   t.is(bill.state, 'growing');
   t.deepEqual(provider.billing.bills(), []);
+
+  // the customer was told, and lets a new chain begin: what is stored now is billed, and everybody can see that it was so
+  const state = await house.billing.beginLogAnew();
+  const why = 'entry 41 of the log was changed';
+  t.like(state, { ok: true, reason: null, begunAnew: { times: 1, why } });
+  t.like(house.billing.report(), { log: { entries: SLOTS, waiting: 0, late: SLOTS } });
+  await house.settle();
+  await house.settle();
+  t.like(house.bill(), { state: 'acknowledged', totalMilliCent: FLAT_FEE - 7500 });
+  await t.throwsAsync(house.billing.beginLogAnew(), { message: /the record is in order/ });
+  const kept = new DatabaseSync(join(house.dir, 'household.db'));
+  t.like(kept.prepare('SELECT count(*) AS n FROM old_log').get(), { n: SLOTS });
+  await house.stop();
+  // who removes the note of it has not removed the anchor's
+  kept.exec('DELETE FROM old_chains');
+  kept.close();
+  await house.start();
+  await house.settle();
+  t.deepEqual(house.bill().logState, { ok: true, reason: null, begunAnew: { times: 1, atMs: null, why: null } });
 });
 
 test('a household that is not initialised yet, or whose TPM is away, bills later', async (t) => {

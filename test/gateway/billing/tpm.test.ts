@@ -144,7 +144,7 @@ test('an anchor that is put back, removed or overwritten is found, also where th
   const { tpm } = house;
   t.regex((await reasonAfter(() => tpm.writeArea(NV_INDEX.anchor, older!)))!, /an older anchor was put back/);
   t.regex(
-    (await reasonAfter(() => tpm.writeArea(NV_INDEX.anchor, Buffer.alloc(88))))!,
+    (await reasonAfter(() => tpm.writeArea(NV_INDEX.anchor, Buffer.alloc(96))))!,
     /not made under this log's key/,
   );
   t.regex((await reasonAfter(() => tpm.removeNv(NV_INDEX.anchor)))!, /was removed/);

@@ -179,6 +179,20 @@ test('an update on its way: the new image is measured, the meter still runs the 
   );
 });
 
+test('a log that was changed, or begun anew: trusted, and said where the operator sees it', async (t) => {
+  const bench = await workbench(t);
+  const device = await bench.device();
+  bench.attest(device, { claims: { log: { state: 'changed', begunAnew: 0 } } });
+  t.like(bench.verifier.fleet()[0], {
+    state: 'trusted',
+    warnings: [
+      "The household's log was changed: nothing more is chained or billed until the customer has cleared it up.",
+    ],
+  });
+  bench.attest(device, { claims: { log: { state: 'good', begunAnew: 2 } } });
+  t.deepEqual(bench.verifier.fleet()[0].warnings, ["The household's log was begun anew after a change (2 times)."]);
+});
+
 test('a release that is not to be installed yet is not accepted yet', async (t) => {
   const bench = await workbench(t);
   const device = await bench.device();

@@ -2,7 +2,7 @@ import test from 'ava';
 import fc from 'fast-check';
 import { RELEASES } from '../../../bench/attestation/workbench.ts';
 import { appraise } from '../../../protocol/attestation/appraisal.ts';
-import { decodeEvidence, EVIDENCE_MOST_BYTES, encodeEvidence } from '../../../protocol/attestation/evidence.ts';
+import { decodeEvidence, EVIDENCE_MOST_BYTES, EVIDENCE_VERSION, encodeEvidence } from '../../../protocol/attestation/evidence.ts';
 import { MalformedError } from '../../../protocol/wire/bytes.ts';
 import { workbench } from '../../operator/verifier/bench.ts';
 
@@ -44,7 +44,7 @@ test('whatever bytes come, decoding ends with evidence or with the path of a fie
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 400 }), (noise) => {
       try {
-        decodeEvidence(Buffer.concat([Buffer.of(1), noise]));
+        decodeEvidence(Buffer.concat([Buffer.of(EVIDENCE_VERSION), noise]));
       } catch (error) {
         return error instanceof MalformedError && error.path.startsWith('evidence');
       }

@@ -43,6 +43,7 @@ const anchorAt = (rows: StoredEntry[], entries: number) => ({
   entries,
   head: entries === 0 ? NO_CODE : rows[entries - 1].code!,
   day: 20_000,
+  begunAnew: 0,
 });
 function faultOf(rows: StoredEntry[], entries: number, whole = rows): LogFault | null {
   try {
@@ -175,7 +176,7 @@ test('any single change of any log is found, nowhere before the place', (t) => {
 });
 
 test('an anchor is good under its key only', (t) => {
-  const anchor = { generation: 5, entries: 12, head: Buffer.alloc(32, 3), day: 20_001 };
+  const anchor = { generation: 5, entries: 12, head: Buffer.alloc(32, 3), day: 20_001, begunAnew: 2 };
   const bytes = encodeAnchor(key, anchor);
   t.deepEqual(decodeAnchor(key, bytes), { ...anchor, head: new Uint8Array(anchor.head) });
   t.is(decodeAnchor(Buffer.alloc(32), bytes), null);
