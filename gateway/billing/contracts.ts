@@ -153,8 +153,9 @@ export class Contracts implements StoreCompanion {
 
   /** Another one from this slot on, which ends the one before; the same again changes nothing. @param terms null: as configured */
   begin(slot: number, terms: ContractTerms | null): void {
+    if (this.#all.some(({ firstSlot }) => firstSlot === slot)) return;
     const { last } = this;
-    if (last.firstSlot === slot) return;
+    if (slot < last.firstSlot) throw new RangeError(`slot ${slot}: is not after the contract's first`);
     this.end(slot);
     const number = last.number + 1;
     const text = terms && JSON.stringify(terms);

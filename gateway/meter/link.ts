@@ -50,6 +50,8 @@ export interface MeterLinkOptions {
   clock: Clock;
   /** Wh; readings are rounded to it. */
   resolutionWh: number;
+  /** Whether a slot is reported: where nobody has a contract for it, it stays in the house. */
+  isReported?(slot: number): boolean;
   onLives(lives: readonly TimedLive[]): void;
   /** New reports are in the store. */
   onReports(): void;
@@ -136,7 +138,7 @@ export class MeterLink {
   }
   /** What a person should look at, in words. */
   get alarms(): string[] {
-    return [...this.#intake.alarms].map((alarm) => ALARMS[alarm]);
+    return [...[...this.#intake.alarms].map((alarm) => ALARMS[alarm]), ...this.sessions.alarms];
   }
   get counters(): LinkCounters {
     const { frames, damaged, oversize } = this.#reader;
@@ -200,12 +202,12 @@ export class MeterLink {
 
   /** Facts to the disk, then answers to the meter. */
   #settle(): void {
-    const { store, clock, resolutionWh, onLives, onReports } = this.#options;
+    const { store, clock, resolutionWh, isReported = () => true, onLives, onReports } = this.#options;
     const nowMs = clock.nowMs();
     const portion = this.#intake.take(nowMs);
     const lives = placeLives(portion.lives, this.#intake.times);
     const { slots, progress } = this.#measure(portion, nowMs);
-    const reports = slots.map((slot) => reportOf(slot, resolutionWh));
+    const reports = slots.filter(({ slot }) => isReported(slot)).map((slot) => reportOf(slot, resolutionWh));
     if (portion.newMeterId !== null) store.setMeta('meterId', portion.newMeterId);
     const { records, edges, marks } = portion;
     store.write({ lives, records, edges, marks, slots, reports, progress });

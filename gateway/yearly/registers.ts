@@ -10,6 +10,7 @@
 import { join } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
 import {
+  decodeRegisterReading,
   type ReadingReason,
   registerReadingDigest,
   signRegisterReading,
@@ -45,6 +46,9 @@ export interface Measured {
 export interface RegisterRow {
   slot: number;
   reason: string;
+  /** As they were signed; null while they are not. */
+  importKwh: number | null;
+  exportKwh: number | null;
   state: 'waiting' | 'acknowledged' | 'refused';
   refusal: string | null;
 }
@@ -82,6 +86,11 @@ export class Registers {
     this.#notBefore = 0;
   }
 
+  /** Whether any were ever wanted. */
+  get begun(): boolean {
+    return this.#options.database.prepare('SELECT 1 FROM readings').get() !== undefined;
+  }
+
   /** To be called when protocol time has moved. */
   tick(): void {
     const { clock, measured } = this.#options;
@@ -112,11 +121,12 @@ export class Registers {
   }
   rows(): RegisterRow[] {
     return this.#options.database
-      .prepare('SELECT slot, reason, acknowledged_ms, refusal FROM readings ORDER BY slot, reason')
+      .prepare('SELECT slot, reason, bytes, acknowledged_ms, refusal FROM readings ORDER BY slot, reason')
       .all()
-      .map(({ slot, reason, acknowledged_ms, refusal }) => ({
+      .map(({ slot, reason, bytes, acknowledged_ms, refusal }) => ({
         slot: slot as number,
         reason: reason as string,
+        ...kWhOf(bytes as Uint8Array | null),
         state: refusal !== null ? 'refused' : acknowledged_ms !== null ? 'acknowledged' : 'waiting',
         refusal: refusal as string | null,
       }));
@@ -210,4 +220,10 @@ export class Registers {
     const [after] = measured.quarterHours(slot, slot + LATE_MOST_SLOTS);
     return after ? { importMwh: after.startImportMwh, exportMwh: after.startExportMwh } : null;
   }
+}
+
+function kWhOf(bytes: Uint8Array | null): Pick<RegisterRow, 'importKwh' | 'exportKwh'> {
+  if (bytes === null) return { importKwh: null, exportKwh: null };
+  const { importKwh, exportKwh } = decodeRegisterReading(bytes);
+  return { importKwh, exportKwh };
 }

@@ -2,17 +2,19 @@
 import { readFileSync } from 'node:fs';
 import * as v from 'valibot';
 import { ED25519_PUBLIC_KEY_BYTES } from '../../protocol/crypto/ed25519.ts';
-import { changeCall, GRID_OPERATOR_AUDIENCE } from '../../protocol/grid-fees/services.ts';
+import type { ProviderChange } from '../../protocol/grid-fees/provider-change.ts';
+import { changeCall, chooseCall, GRID_OPERATOR_AUDIENCE, offersCall } from '../../protocol/grid-fees/services.ts';
 import { DocumentError } from '../../protocol/grid-fees/signed-document.ts';
 import { HolderCheck, HolderError } from '../../protocol/identity/certificates.ts';
 import { ServiceError } from '../../protocol/services/call.ts';
 import type { Clock } from '../../protocol/time/clock.ts';
-import { DAY_MS } from '../../protocol/time/slots.ts';
+import { DAY_MS, slotOf } from '../../protocol/time/slots.ts';
 import { MalformedError } from '../../protocol/wire/bytes.ts';
 import type { HouseholdIdentity } from '../identity/household-identity.ts';
 import { callService, type RequestIdentity } from '../services/client.ts';
 import { ChangeError, ProviderChoice } from './provider-choice.ts';
 import { type Measured, openYearlyStore, Registers } from './registers.ts';
+import { Supply, type SupplyOptions } from './supply.ts';
 
 export const gridOperatorSettings = v.strictObject({
   url: v.pipe(v.string(), v.regex(/^https:\/\/[^/\s]+$/, 'is not of the form https://host:port')),
@@ -39,10 +41,16 @@ export interface HouseholdYearlyOptions {
   authority: string;
   /** As configured, until the provider changes. */
   first: { readingKey: Uint8Array; controlKey: Uint8Array | null };
+  /** A change was taken, or found in the store: the bill of the one before ends there. */
+  onChange?(change: ProviderChange): void;
+  /** What the customer may decide (supply.ts); absent: nothing. */
+  supply?: Pick<SupplyOptions, 'identity' | 'contracts' | 'configured' | 'owes'>;
   log(line: string): void;
 }
 
 export class HouseholdYearly {
+  /** Null: nobody here may change provider or move out. */
+  readonly supply: Supply | null;
   readonly choice: ProviderChoice;
   readonly registers: Registers;
   readonly #options: HouseholdYearlyOptions;
@@ -71,20 +79,53 @@ export class HouseholdYearly {
       gridOperatorKey: Buffer.from(settings.key, 'hex'),
       device: () => this.#household()?.ekSerial ?? null,
       first,
-      onChange: ({ fromSlot, provider }) => {
+      onChange: (change) => {
+        const { fromSlot, provider } = change;
         this.registers.want('change of provider', fromSlot);
         log(`the provider changes to ${provider.name} with slot ${fromSlot}`);
+        options.onChange?.(change);
       },
+    });
+    for (const change of this.choice.changes) options.onChange?.(change);
+    this.supply =
+      options.supply === undefined
+        ? null
+        : new Supply({
+            ...options.supply,
+            database: this.#database,
+            clock,
+            registers: this.registers,
+            choice: this.choice,
+            offers: async () => (await this.#call(offersCall, {})).offers,
+            choose: async (provider, fromSlot) => (await this.#call(chooseCall, { provider, fromSlot })).change,
+            log,
+          });
+  }
+
+  /** @throws ServiceError, TpmError, Error before initialisation */
+  #call<S extends v.GenericSchema>(call: { path: string; answer: S }, body: object): Promise<v.InferOutput<S>> {
+    const household = this.#household();
+    if (household === null) throw new Error('this meter is not set up yet');
+    return callService({
+      ...this.#gridOperator,
+      path: call.path,
+      body,
+      answer: call.answer,
+      identity: household.identity,
     });
   }
 
   /** To be called when protocol time has moved. Asks once a day whether the provider changes. */
   tick(): void {
-    this.registers.tick();
-    const day = Math.floor(this.#options.clock.nowMs() / DAY_MS);
-    if (day === this.#askedDay || day === 0 || this.#asking !== null) return;
+    const nowMs = this.#options.clock.nowMs();
+    const day = Math.floor(nowMs / DAY_MS);
+    if (day === 0) return;
     const household = this.#household();
-    if (household === null) return;
+    // what the grid operator counts from
+    if (household !== null && !this.registers.begun) this.registers.want('first', slotOf(nowMs));
+    this.registers.tick();
+    this.supply?.tick();
+    if (day === this.#askedDay || this.#asking !== null || household === null) return;
     this.#askedDay = day;
     this.#asking = this.#ask(household.identity).finally(() => {
       this.#asking = null;
@@ -92,7 +133,7 @@ export class HouseholdYearly {
   }
 
   async idle(): Promise<void> {
-    await Promise.all([this.#asking, this.registers.idle()]);
+    await Promise.all([this.#asking, this.registers.idle(), this.supply?.idle()]);
   }
 
   async close(): Promise<void> {

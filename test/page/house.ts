@@ -7,6 +7,7 @@ import type {
   LogState,
   SetupView,
   SoftwareView,
+  SupplyView,
   TrustView,
 } from '../../gateway/web/household-view.ts';
 
@@ -23,6 +24,7 @@ export interface House {
   software: SoftwareView | null;
   log: LogState | null;
   bill: BillView | null;
+  supply: SupplyView | null;
   appliances: ApplianceRow[];
   control: ControlView;
 }
@@ -33,6 +35,7 @@ export const bareHouse = (): House => ({
   software: null,
   log: null,
   bill: null,
+  supply: null,
   appliances: [],
   control: { messages: [], refusals: [], trouble: null },
 });
@@ -50,6 +53,17 @@ export const furnishedHouse = (): House => ({
   software: { version: 5, state: 'idle', next: null, reason: null, progress: null },
   log: { ok: true, reason: null },
   bill: juneBill(),
+  supply: {
+    provider: 'Quiet Power',
+    next: null,
+    asked: null,
+    leaving: null,
+    mayChange: true,
+    registers: [
+      { atMs: Date.UTC(2025, 8, 3), reason: 'first', importKwh: 3, exportKwh: 0, state: 'acknowledged', refusal: null },
+      { atMs: Date.UTC(2026, 0), reason: 'year', importKwh: 1204, exportKwh: 96, state: 'acknowledged', refusal: null },
+    ],
+  },
   appliances: [
     {
       name: 'wallbox',

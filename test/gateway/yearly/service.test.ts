@@ -151,6 +151,7 @@ test('a change of provider and the end of the year: the gateway asks, tells, and
   t.deepEqual(
     gateway.registers.rows().map(({ reason, state }) => [reason, state]),
     [
+      ['first', 'acknowledged'],
       ['change of provider', 'acknowledged'],
       ['year', 'acknowledged'],
     ],
@@ -162,7 +163,7 @@ test('a change of provider and the end of the year: the gateway asks, tells, and
     };
     return invoices.map((text) => openInvoice(text, key).totalMilliCent);
   };
-  t.deepEqual(await total('Old Power'), [(1000 - SLOTS_PER_DAY) * 7_000]);
+  t.deepEqual(await total('Old Power'), [2 * SLOTS_PER_DAY * 7_000]);
   t.deepEqual(await total('Sunny Power'), [SLOTS_PER_DAY * 7_000]);
   t.deepEqual(await total('Sunny Power'), [SLOTS_PER_DAY * 7_000], 'asked twice, invoiced once');
 });
