@@ -32,7 +32,9 @@ async function followSystemClock(gateway: Gateway): Promise<void> {
   setInterval(() => gateway.tick(), TICK_MS);
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stop(gateway));
   if (url) console.log(`page: ${url}\nits certificate authority, SHA-256: ${authorityFingerprint}`);
-  if (firstPassword) console.log(`password, shown this once: ${firstPassword}`);
+  // a log is no place for a password
+  if (firstPassword && process.stdout.isTTY) console.log(`password, shown this once: ${firstPassword}`);
+  else if (firstPassword) console.log('the page has no password that anybody knows: `quietmeter password` makes one');
 }
 
 async function followConductor(gateway: Gateway, clock: DrivenClock): Promise<void> {
