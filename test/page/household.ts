@@ -195,6 +195,9 @@ export class MemoryHousehold implements HouseholdView {
   logState(): LogState | null {
     return this.house.log;
   }
+  ledger(): null {
+    return null;
+  }
   async beginLogAnew(): Promise<LogState> {
     const why = this.house.log?.reason ?? null;
     this.house.log = { ok: true, reason: null, begunAnew: { times: 1, atMs: this.nowMs(), why } };

@@ -1,7 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { Journal } from '../../../firmware/wallet/journal.ts';
-import { AllocationLedger, OPEN_SLOTS, type Records, sumOf } from '../../../firmware/wallet/ledger.ts';
+import { AllocationLedger, OPEN_SLOTS, sumOf } from '../../../firmware/wallet/ledger.ts';
 import { SPACE_SELLING } from '../../../firmware/wallet/spaces.ts';
 import {
   DIRECTION_EXPORT,
@@ -12,41 +12,12 @@ import {
   PURPOSE_PREPAID,
   PURPOSE_REST,
 } from '../../../protocol/wire/ledger.ts';
-import {
-  FLAG_CLOCK_STEP,
-  FLAG_NO_CLOCK,
-  FLAG_REVERSED,
-  LINK_RECORD,
-  type MeterRecord,
-} from '../../../protocol/wire/link-messages.ts';
+import { FLAG_CLOCK_STEP, FLAG_REVERSED } from '../../../protocol/wire/link-messages.ts';
+import { FakeRecords } from './fake-records.ts';
 import { MemoryFlash, natives, PowerFailed } from './memory-flash.ts';
 import { newWalletFlash, openVault } from './vault-natives.ts';
 
 const SLOT = 1_900_000;
-
-/** A journal of which a test says what it holds. */
-class FakeRecords implements Records {
-  readonly list: (MeterRecord | null)[] = [];
-  add(slot: number, importMwh: number, exportMwh: number, flags = slot === 0 ? FLAG_NO_CLOCK : 0): MeterRecord {
-    const last = this.list.at(-1);
-    const record: MeterRecord = {
-      type: LINK_RECORD,
-      number: this.list.length + 1,
-      boot: 1,
-      uptimeMs: this.list.length * 900_000,
-      slot,
-      importMwh: (last?.importMwh ?? 0) + importMwh,
-      exportMwh: (last?.exportMwh ?? 0) + exportMwh,
-      flags,
-    };
-    this.list.push(record);
-    return record;
-  }
-  record = (number: number) => this.list[number - 1] ?? null;
-  oldestRecord = () => 1;
-  newestRecord = () => this.list.length;
-  newestSlot = () => this.list.reduce((newest, record) => Math.max(newest, record?.slot ?? 0), 0);
-}
 
 function household(flash = newWalletFlash()) {
   const records = new FakeRecords();

@@ -19,7 +19,14 @@ function householdAfter(t: ExecutionContext, quarters: number) {
     isSent: (slot: number) => slot === S + 1,
   };
   const { clock, store, link } = bench;
-  const household = new Household({ householdName: 'A house', clock, store, link, uplink });
+  const household = new Household({
+    householdName: 'A house',
+    clock,
+    store,
+    link,
+    uplink,
+    ledger: { month: () => null },
+  });
   const step = (toMs: number): void => {
     const before = bench.lives.length;
     bench.step(toMs);
