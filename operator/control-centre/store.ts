@@ -55,7 +55,7 @@ const SCHEMA = `
     keyId BLOB NOT NULL, identity BLOB NOT NULL, customer TEXT NOT NULL, place INTEGER NOT NULL, PRIMARY KEY (keyId, identity)
   ) STRICT, WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS returned (
-    keyId BLOB NOT NULL, customer TEXT NOT NULL, bid BLOB NOT NULL, PRIMARY KEY (keyId, customer, bid)
+    keyId BLOB NOT NULL, identity BLOB NOT NULL, customer TEXT NOT NULL, PRIMARY KEY (keyId, identity)
   ) STRICT, WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS payments (
     keyId BLOB NOT NULL, customer TEXT NOT NULL, month INTEGER NOT NULL, count INTEGER NOT NULL, credits INTEGER NOT NULL,

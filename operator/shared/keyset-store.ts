@@ -46,6 +46,13 @@ export interface KeysetStoreOptions {
   sign(message: Uint8Array): Uint8Array;
   /** Which keys there should be at this time, those of months to come among them. */
   plan(nowMs: number): readonly KeyPlan[];
+  /** Makes a key pair. */
+  generate?(plan: KeyPlan): Promise<NewKey>;
+}
+/** Modulus or Ed25519's 32 B, and PKCS #8 in DER. */
+export interface NewKey {
+  publicKey: Uint8Array;
+  pkcs8: Uint8Array;
 }
 
 /** A key with its private half, for as long as there is one. */
@@ -112,7 +119,8 @@ export class KeysetStore {
 
   async #advance(nowMs: number): Promise<void> {
     const missing = this.#options.plan(nowMs).filter((plan) => !this.keys.some((key) => isFor(key, plan)));
-    const made = await Promise.all(missing.map(async (plan) => ({ plan, ...(await generate(plan)) })));
+    const make = this.#options.generate ?? generateKey;
+    const made = await Promise.all(missing.map(async (plan) => ({ plan, ...(await make(plan)) })));
     inTransaction(this.#database, () => {
       const insert = this.#database.prepare('INSERT INTO keysetKeys VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)');
       for (const { plan, publicKey, pkcs8 } of made) {
@@ -152,7 +160,7 @@ const isFor = (key: KeysetKey, plan: KeyPlan): boolean =>
   key.value === plan.value &&
   key.month === plan.month;
 
-async function generate({ kind, bits = 2048 }: KeyPlan): Promise<{ publicKey: Uint8Array; pkcs8: Uint8Array }> {
+export async function generateKey({ kind, bits = 2048 }: KeyPlan): Promise<NewKey> {
   const { privateKey } =
     kind === 'signing'
       ? await promisify(generateKeyPair)('ed25519')
