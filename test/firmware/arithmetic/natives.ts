@@ -1,6 +1,7 @@
 /** Espruino's native helpers in JavaScript, for arithmetic on Node: operands of 32 bits, the rest alike. */
-import { createHash } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHash, createHmac } from 'node:crypto';
 import { type ArithmeticNatives, LIMB_BITS, LIMB_MASK } from '../../../firmware/arithmetic/natives.ts';
+import type { CipherNatives } from '../../../firmware/wallet/cipher.ts';
 
 export const nodeNatives: ArithmeticNatives = {
   operands: { bytes: 4, create: (buffer, byteOffset, length) => new Int32Array(buffer, byteOffset, length) },
@@ -23,4 +24,22 @@ export const nodeNatives: ArithmeticNatives = {
     }
   },
   sha384: (bytes) => new Uint8Array(createHash('sha384').update(bytes).digest()),
+};
+
+export const cipherNatives: CipherNatives = {
+  hmac: (key, message) =>
+    new Uint8Array(
+      createHmac('sha256', key)
+        .update(message)
+        .update(Buffer.of(0, 0, 0, 1))
+        .digest(),
+    ),
+  encrypt: (key, iv, blocks) => {
+    const cipher = createCipheriv('aes-256-cbc', key, iv).setAutoPadding(false);
+    return new Uint8Array(Buffer.concat([cipher.update(blocks), cipher.final()]));
+  },
+  decrypt: (key, iv, blocks) => {
+    const decipher = createDecipheriv('aes-256-cbc', key, iv).setAutoPadding(false);
+    return new Uint8Array(Buffer.concat([decipher.update(blocks), decipher.final()]));
+  },
 };
