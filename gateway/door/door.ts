@@ -12,6 +12,7 @@
  * arrival is not known is sent again byte for byte, within its slot. A slot in which the relay could not be reached is left out.
  */
 
+import type * as v from 'valibot';
 import {
   type AnswerList,
   checkFollows,
@@ -37,7 +38,6 @@ import { ServiceError } from '../../protocol/services/call.ts';
 import type { Clock } from '../../protocol/time/clock.ts';
 import { slotOf } from '../../protocol/time/slots.ts';
 import { MalformedError } from '../../protocol/wire/bytes.ts';
-import { callService, type ServiceAddress } from '../services/client.ts';
 import { DoorStore, type SealedMessage } from './store.ts';
 
 /** A message that was given to the relay is given again when so many slots have brought no answer. */
@@ -57,10 +57,14 @@ export interface HeardList extends Pick<AnswerList, 'destination' | 'number' | '
   answers: readonly Answer[];
 }
 
+/** @throws ServiceError */
+export type RelayCall = <S extends v.GenericSchema>(path: string, body: object, answer: S) => Promise<v.InferOutput<S>>;
+
 export interface DoorOptions {
   dataDir: string;
   plan: DoorPlan;
-  relay: ServiceAddress;
+  /** To the relay. */
+  call: RelayCall;
   clock: Clock;
   log(line: string): void;
 }
@@ -177,7 +181,7 @@ export class Door {
     }
     if (bundle.stored) return;
     try {
-      await this.#call(BUNDLES_PATH, { bundle: bundle.bytes }, stored);
+      await this.#options.call(BUNDLES_PATH, { bundle: bundle.bytes }, stored);
     } catch (error) {
       if (!(error instanceof ServiceError) || error.recovery === 'again') throw error;
       // this slot is lost; its messages leave with the next
@@ -204,7 +208,7 @@ export class Door {
   // Lists
 
   async #fetchLists(note: (error: unknown) => void): Promise<void> {
-    const { destinations } = await this.#call(HEADS_PATH, {}, headsAnswer);
+    const { destinations } = await this.#options.call(HEADS_PATH, {}, headsAnswer);
     for (const destination of this.#options.plan.destinations) {
       const there = destinations.find(({ name }) => name === destination.name);
       if (there) await this.#fetchListsOf(destination, there).catch(note);
@@ -240,7 +244,7 @@ export class Door {
   }
 
   #list(destination: string, number: number): Promise<Uint8Array> {
-    const ask = (part: number) => this.#call(LISTS_PATH, { destination, number, part }, partAnswer);
+    const ask = (part: number) => this.#options.call(LISTS_PATH, { destination, number, part }, partAnswer);
     return wholeList(ask, LIST_MOST_BYTES);
   }
 
@@ -268,9 +272,5 @@ export class Door {
       this.#options.log(`door: list ${number} of ${destination.name}: ${error.message}`);
       return null;
     }
-  }
-
-  #call<S extends Parameters<typeof callService>[0]['answer']>(path: string, body: object, answer: S) {
-    return callService<S>({ ...this.#options.relay, path, body, answer });
   }
 }

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { openPlan } from '../../protocol/door/plan.ts';
 import type { Clock } from '../../protocol/time/clock.ts';
+import { callService } from '../services/client.ts';
 import type { DoorConfig } from './config.ts';
 import { Door } from './door.ts';
 
@@ -14,5 +15,6 @@ export function openDoor(options: {
 }): Door {
   const { config, ...rest } = options;
   const plan = openPlan(readFileSync(config.planFile), Buffer.from(config.planKey, 'hex'));
-  return new Door({ ...rest, plan, relay: { url: config.url, ca: readFileSync(config.caFile, 'utf8') } });
+  const relay = { url: config.url, ca: readFileSync(config.caFile, 'utf8') };
+  return new Door({ ...rest, plan, call: (path, body, answer) => callService({ ...relay, path, body, answer }) });
 }

@@ -7,7 +7,8 @@ import test, { type ExecutionContext } from 'ava';
 import * as v from 'valibot';
 import { GridCa } from '../../../bench/grid-ca.ts';
 import { freePorts } from '../../../bench/grid-side.ts';
-import { Door, type HeardList } from '../../../gateway/door/door.ts';
+import { Door, type HeardList, type RelayCall } from '../../../gateway/door/door.ts';
+import { callService } from '../../../gateway/services/client.ts';
 import { publicRoute, Refusal, startService } from '../../../operator/shared/service.ts';
 import { listDigest, NO_LIST_BEFORE, signList } from '../../../protocol/door/answer-list.ts';
 import { bundleBytes, decodeBundle } from '../../../protocol/door/bundle.ts';
@@ -90,7 +91,8 @@ async function scriptedRelay(t: ExecutionContext, sendAfterMs = 0) {
   const log: string[] = [];
   const open = (): Door => {
     const relay = { url: service.url, ca: readFileSync(ca.caFile, 'utf8') };
-    const door = new Door({ dataDir: directory, plan, relay, clock, log: (line) => log.push(line) });
+    const call: RelayCall = (path, body, answer) => callService({ ...relay, path, body, answer });
+    const door = new Door({ dataDir: directory, plan, call, clock, log: (line) => log.push(line) });
     door.onAnswers(CENTRE, (list) => void heard.push(list));
     return door;
   };

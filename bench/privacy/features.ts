@@ -1,0 +1,279 @@
+/**
+ * The adversaries' eyes: each feature says by one kind of trace in the transcript how well a household and X, or Y, belong together.
+ * What counts is only whether it prefers one assignment of a pair to the other:
+ *
+ *   d = s(a, X) + s(b, Y) − s(a, Y) − s(b, X)
+ *
+ * so whatever all households have in common cancels. A record is *explained* by X where it says a slot (and value) that X has and Y
+ * has not; features compare explained anonymous records with the household's named ones, or the trace with the named ones alone.
+ */
+import { createHash, createHmac } from 'node:crypto';
+import { SLOT_MS } from '../../protocol/time/slots.ts';
+import { commitmentDifference, sharedFactor } from './algebra.ts';
+import type { SeenRecord, Transcript } from './transcript.ts';
+import type { Pair, Trace } from './world.ts';
+
+/** A value of so many bytes does not come twice by chance. */
+export const JOIN_BYTES = 8;
+/** Keys and tags that are cut short. */
+const TAG_BYTES = 4;
+const KEY_BYTES = 32;
+
+export interface Candidate {
+  /** Named records of the household. */
+  named: readonly SeenRecord[];
+  trace: Trace;
+  /** Anonymous records that this trace explains and the other does not. */
+  explained: readonly SeenRecord[];
+  view: View;
+}
+export interface Feature {
+  name: string;
+  score(candidate: Candidate): number;
+}
+
+/** A transcript made ready for many questions. */
+export class View {
+  readonly transcript: Transcript;
+  readonly #named: Map<string | null, SeenRecord[]>;
+  readonly #anonymous: SeenRecord[];
+  readonly #windows = new Map<SeenRecord, Set<number>>();
+
+  constructor(transcript: Transcript) {
+    this.transcript = transcript;
+    this.#named = Map.groupBy(transcript.records, ({ household }) => household);
+    this.#anonymous = this.#named.get(null) ?? [];
+  }
+
+  named(household: string): SeenRecord[] {
+    return this.#named.get(household) ?? [];
+  }
+
+  explained(trace: Trace, other: Trace): SeenRecord[] {
+    const fits = (record: SeenRecord, one: Trace): boolean =>
+      one.some(({ slot, value }) => slot === record.slot && (record.value === null || record.value === value));
+    return this.#anonymous.filter((record) => record.slot !== null && fits(record, trace) && !fits(record, other));
+  }
+
+  /** Every stretch of JOIN_BYTES in every field, and what a hash or a MAC of each field begins with. */
+  windows(record: SeenRecord): Set<number> {
+    let windows = this.#windows.get(record);
+    if (windows) return windows;
+    windows = new Set();
+    for (const field of Object.values(record.fields)) {
+      if (typeof field === 'number') continue;
+      addWindows(windows, field);
+      if (field.length < JOIN_BYTES || field.length > 512) continue;
+      addWindows(windows, createHash('sha256').update(field).digest());
+      for (const key of this.transcript.keys) addWindows(windows, createHmac('sha256', key).update(field).digest());
+    }
+    this.#windows.set(record, windows);
+    return windows;
+  }
+}
+
+function addWindows(windows: Set<number>, bytes: Uint8Array): void {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  for (let i = 0; i + JOIN_BYTES <= buffer.length; i++) {
+    const high = buffer.readUInt32BE(i);
+    const low = buffer.readUInt32BE(i + 4);
+    // 52 of the 64 bits, exact in a number; runs of one byte are padding
+    if (high !== low || high % 0x01010101 !== 0) windows.add(high * 0x100000 + (low >>> 12));
+  }
+}
+
+const overlap = (one: Set<number>, other: Set<number>): number => {
+  const [small, large] = one.size < other.size ? [one, other] : [other, one];
+  let n = 0;
+  for (const window of small) if (large.has(window)) n++;
+  return n;
+};
+
+/** Sum over all pairs of an explained and a named record. */
+const pairwise =
+  (score: (anonymous: SeenRecord, named: SeenRecord, view: View) => number) =>
+  ({ explained, named, view }: Candidate): number =>
+    explained.reduce((sum, one) => sum + named.reduce((inner, other) => inner + score(one, other, view), 0), 0);
+
+/** The closest of all pairs; on a logarithmic scale, so that one that is very close outweighs many. */
+const nearest =
+  (distance: (anonymous: SeenRecord, named: SeenRecord) => number | null) =>
+  ({ explained, named }: Candidate): number => {
+    let sum = 0;
+    for (const one of explained) {
+      let least = Number.POSITIVE_INFINITY;
+      for (const other of named) {
+        const d = distance(one, other);
+        if (d !== null && d < least) least = d;
+      }
+      if (Number.isFinite(least)) sum -= Math.log2(1 + least);
+    }
+    return sum;
+  };
+
+const phase = (record: SeenRecord): number | null => (record.timeMs === null ? null : record.timeMs % SLOT_MS);
+const circular = (d: number): number => Math.min(Math.abs(d), SLOT_MS - Math.abs(d));
+const bytesIn = ({ fields }: SeenRecord): number =>
+  Object.values(fields).reduce<number>((sum, field) => sum + (typeof field === 'number' ? 0 : field.length), 0);
+const firstBytes = ({ fields }: SeenRecord): number =>
+  Object.values(fields).reduce<number>((sum, field) => sum + (typeof field === 'number' ? 0 : (field.at(-1) ?? 0)), 0);
+
+/** Fields of the same name as whole numbers: counters, sequence numbers, places. */
+function counterDistance(one: SeenRecord, other: SeenRecord): number | null {
+  let least: number | null = null;
+  for (const [name, field] of Object.entries(one.fields)) {
+    const [a, b] = [asNumber(field), asNumber(other.fields[name])];
+    if (a !== null && b !== null) least = Math.min(least ?? Number.POSITIVE_INFINITY, Math.abs(a - b));
+  }
+  return least;
+}
+function asNumber(field: SeenRecord['fields'][string] | undefined): number | null {
+  if (typeof field === 'number') return field;
+  if (!field || field.length > 8) return null;
+  return [...field].reduce((sum, byte) => sum * 256 + byte, 0);
+}
+
+function sharedTags(one: SeenRecord, other: SeenRecord): number {
+  let shared = 0;
+  for (const [name, field] of Object.entries(one.fields)) {
+    const same = other.fields[name];
+    if (typeof field === 'number' || typeof same === 'number' || !same || field.length < TAG_BYTES) continue;
+    if (Buffer.compare(field, same) === 0) shared++;
+  }
+  return shared;
+}
+
+/** One record's tag is the MAC of its own field under a key that stands in the other. */
+function keyedTags(one: SeenRecord, other: SeenRecord): number {
+  let found = 0;
+  for (const key of Object.values(other.fields)) {
+    if (typeof key === 'number' || key.length !== KEY_BYTES) continue;
+    for (const field of Object.values(one.fields)) {
+      if (typeof field === 'number' || field.length < JOIN_BYTES) continue;
+      const tag = createHmac('sha256', key).update(field).digest();
+      for (const short of Object.values(one.fields))
+        if (typeof short !== 'number' && short.length >= JOIN_BYTES && tag.indexOf(short.subarray(0, JOIN_BYTES)) === 0)
+          found++;
+    }
+  }
+  return found;
+}
+
+/** How a quantity of the named records moves with the values of the trace. */
+const withValues =
+  (quantity: (record: SeenRecord) => number | null) =>
+  ({ named, trace }: Candidate): number => {
+    const mean = trace.reduce((sum, { value }) => sum + value, 0) / Math.max(1, trace.length);
+    let sum = 0;
+    for (const record of named) {
+      const q = record.slot === null ? null : quantity(record);
+      if (q === null) continue;
+      for (const { slot, value } of trace) if (slot === record.slot) sum += (value - mean) * q;
+    }
+    return sum;
+  };
+const atEvents =
+  (quantity: (record: SeenRecord) => number | null) =>
+  ({ named, trace }: Candidate): number =>
+    named.reduce((sum, record) => {
+      const q = trace.some(({ slot }) => slot === record.slot) ? quantity(record) : null;
+      return sum + (q ?? 0);
+    }, 0);
+
+/** In how many ways a value of a slot could be written down. */
+function dictionaryOf({ slot, value }: { slot: number; value: number }, keys: readonly Uint8Array[]): Set<number> {
+  const words = (...values: number[]): Buffer => {
+    const bytes = Buffer.alloc(4 * values.length);
+    for (const [i, word] of values.entries()) bytes.writeUInt32BE(word, 4 * i);
+    return bytes;
+  };
+  const windows = new Set<number>();
+  for (const plain of [words(slot, value), words(value, 0), words(value, slot), Buffer.from(String(value))]) {
+    addWindows(windows, plain);
+    for (const hash of ['sha256', 'sha384']) addWindows(windows, createHash(hash).update(plain).digest());
+    for (const key of keys) addWindows(windows, createHmac('sha256', key).update(plain).digest());
+  }
+  return windows;
+}
+
+export const FEATURES: readonly Feature[] = [
+  {
+    name: 'equal bytes',
+    score: pairwise((one, other, view) => Math.min(8, overlap(view.windows(one), view.windows(other)))),
+  },
+  { name: 'equal tags', score: pairwise(sharedTags) },
+  { name: 'keyed tags', score: pairwise(keyedTags) },
+  {
+    name: 'nearest time',
+    score: nearest(({ timeMs: one }, { timeMs: other }) =>
+      one === null || other === null ? null : Math.abs(one - other),
+    ),
+  },
+  {
+    name: 'nearest phase',
+    score: nearest((one, other) => {
+      const [p, q] = [phase(one), phase(other)];
+      return p === null || q === null ? null : circular(p - q);
+    }),
+  },
+  { name: 'order', score: nearest((one, other) => 1000 * Math.abs(one.order - other.order)) },
+  { name: 'nearest counter', score: nearest(counterDistance) },
+  { name: 'equal length', score: pairwise((one, other) => Number(bytesIn(one) === bytesIn(other))) },
+  { name: 'factor of blinding (A9)', score: pairwise((one, other, view) => sharedFactor(one, other, view.transcript)) },
+  { name: 'difference of commitments', score: pairwise(commitmentDifference) },
+  {
+    name: 'dictionary of values',
+    score: ({ named, trace, view }) =>
+      trace.reduce((sum, event) => {
+        const words = dictionaryOf(event, view.transcript.keys);
+        return sum + named.reduce((inner, record) => inner + Math.min(2, overlap(words, view.windows(record))), 0);
+      }, 0),
+  },
+  { name: 'presence', score: atEvents(() => 1) },
+  { name: 'length at events', score: atEvents(bytesIn) },
+  { name: 'length by value', score: withValues(bytesIn) },
+  { name: 'time at events', score: atEvents(phase) },
+  { name: 'time by value', score: withValues(phase) },
+  { name: 'last byte at events', score: atEvents(firstBytes) },
+  { name: 'last byte by value', score: withValues(firstBytes) },
+  { name: 'order at events', score: atEvents(({ order }) => order) },
+  {
+    name: 'numbers by value',
+    score: withValues(({ fields }) =>
+      Object.values(fields).reduce<number>((sum, field) => sum + (typeof field === 'number' ? field : 0), 0),
+    ),
+  },
+  {
+    name: 'repeated at events',
+    score: ({ named, trace, view }) => {
+      const bySlot = Map.groupBy(named, ({ slot }) => slot);
+      return trace.reduce((sum, { slot }) => {
+        const own = bySlot.get(slot) ?? [];
+        const next = [1, 2, 3].flatMap((later) => bySlot.get(slot + later) ?? []);
+        return (
+          sum +
+          own.reduce((inner, one) => inner + next.reduce((n, other) => n + Number(longRepeat(one, other, view)), 0), 0)
+        );
+      }, 0);
+    },
+  },
+  {
+    name: 'count',
+    score: ({ named, trace }) => -Math.abs(named.filter(({ slot }) => slot !== null).length - trace.length),
+  },
+];
+
+/** More in common than a header has. */
+const longRepeat = (one: SeenRecord, other: SeenRecord, view: View): boolean =>
+  overlap(view.windows(one), view.windows(other)) > 100;
+
+/** One number for each feature: positive where it speaks for a having X. */
+export function differences(view: View, { a, b, x, y }: Pair): number[] {
+  const [onlyX, onlyY] = [view.explained(x, y), view.explained(y, x)];
+  const [ofA, ofB] = [view.named(a), view.named(b)];
+  return FEATURES.map(({ score }) => {
+    const s = (named: readonly SeenRecord[], trace: Trace, explained: readonly SeenRecord[]): number =>
+      score({ named, trace, explained, view });
+    return s(ofA, x, onlyX) + s(ofB, y, onlyY) - s(ofA, y, onlyY) - s(ofB, x, onlyX);
+  });
+}
