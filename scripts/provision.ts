@@ -7,17 +7,21 @@ import { existsSync, readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { Tpm } from '../gateway/tpm/tpm.ts';
 import { callAs } from '../operator/shared/client.ts';
-import { ADDRESS, AREA, DEVICE } from '../protocol/identity/devices.ts';
+import { ADDRESS, AREA, DEVICE, EK_SERIAL } from '../protocol/identity/devices.ts';
+import { forgetTriesCall } from '../protocol/identity/pin.ts';
 import { fitting } from '../protocol/services/call.ts';
 
 const USAGE = `usage: scripts/provision (--gateway-ek FILE | --tcti TCTI) --operator https://HOST:PORT
                          (--address "STREET 1, 12345 TOWN" --area AREA | --in-stock)
                          --ca FILE --cert FILE --key FILE
+       scripts/provision --unlock DEVICE --third-party https://HOST:PORT --ca FILE --cert FILE --key FILE
 
   --gateway-ek FILE  the gateway's endorsement certificate, DER or PEM
   --tcti TCTI        where its TPM is: device:/dev/tpmrm0 on the gateway itself, swtpm:host=127.0.0.1,port=2321
   --address, --area  where it is installed: for the field visit, and the leaf of the grid's tree
   --in-stock         not installed yet
+  --unlock DEVICE    a gateway that was locked after wrong PINs may try again: when its customer has shown who they are
+  --third-party      the trusted third party's service, for --unlock
   --ca               the grid's certificate authority, PEM
   --cert, --key      the technician's certificate and key, PEM`;
 
@@ -31,6 +35,8 @@ function readOptions() {
         'gateway-ek': { type: 'string' },
         tcti: { type: 'string' },
         operator: { type: 'string' },
+        unlock: { type: 'string' },
+        'third-party': { type: 'string' },
         address: { type: 'string' },
         area: { type: 'string' },
         'in-stock': { type: 'boolean', default: false },
@@ -47,10 +53,13 @@ function readOptions() {
 }
 type Options = ReturnType<typeof readOptions>;
 
-function needed(options: Options, name: 'operator' | 'ca' | 'cert' | 'key'): string {
+type Needed = 'operator' | 'third-party' | 'ca' | 'cert' | 'key';
+function needed(options: Options, name: Needed): string {
   const value = options[name];
   if (!value) throw new Complaint(`--${name} is missing`);
-  if (name !== 'operator' && !existsSync(value)) throw new Complaint(`--${name}: there is no file ${value}`);
+  if (name === 'operator' || name === 'third-party') {
+    if (!/^https:\/\/[^/\s]+$/.test(value)) throw new Complaint(`--${name} is not of the form https://host:port`);
+  } else if (!existsSync(value)) throw new Complaint(`--${name}: there is no file ${value}`);
   return value;
 }
 
@@ -90,10 +99,16 @@ try {
     console.log(USAGE);
     process.exit(0);
   }
-  const url = needed(options, 'operator');
-  if (!/^https:\/\/[^/\s]+$/.test(url)) throw new Complaint('--operator is not of the form https://host:port');
+  const url = needed(options, options.unlock === undefined ? 'operator' : 'third-party');
   const files = { certFile: needed(options, 'cert'), keyFile: needed(options, 'key') };
   const caFile = needed(options, 'ca');
+  if (options.unlock !== undefined) {
+    const device = fitting(EK_SERIAL, options.unlock);
+    if ('problem' in device) throw new Complaint(`--unlock ${device.problem}`);
+    const { forgotten } = await callAs(files, { url, caFile, ...forgetTriesCall, body: { device: device.value } });
+    console.log(`gateway ${device.value}: ${forgotten} wrong PINs forgotten`);
+    process.exit(0);
+  }
   const installation = readInstallation(options);
   const ekCertificate = await readCertificate(options);
   const body = { ekCertificate, installation };

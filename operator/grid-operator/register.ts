@@ -6,7 +6,7 @@
  *
  * The grid operator learns which device hangs where, and nothing of the person who lives there.
  */
-import type { Device, DeviceState } from '../../protocol/identity/devices.ts';
+import { AREA_MOST_DEVICES, type Device, type DeviceState } from '../../protocol/identity/devices.ts';
 import { Refusal } from '../shared/service.ts';
 import type { RegisterStore } from './store.ts';
 
@@ -19,10 +19,17 @@ export class Register {
   readonly #store: RegisterStore;
   /** @throws Error, a plain sentence, where the certificate is not one of a TPM's maker that is trusted; returns the EK's serial */
   readonly #checkEk: (ekCertificate: Uint8Array) => string;
+  readonly #areaMost: number;
   /** Called after every change. */
   readonly #onChange: () => void;
 
-  constructor(store: RegisterStore, checkEk: (ekCertificate: Uint8Array) => string, onChange: () => void) {
+  constructor(
+    store: RegisterStore,
+    checkEk: (ekCertificate: Uint8Array) => string,
+    onChange: () => void,
+    areaMost = AREA_MOST_DEVICES,
+  ) {
+    this.#areaMost = areaMost;
     this.#store = store;
     this.#checkEk = checkEk;
     this.#onChange = onChange;
@@ -46,6 +53,17 @@ export class Register {
         },
       );
     if (known?.state === 'revoked') throw revoked(serial);
+    if (
+      installation &&
+      installation.area !== known?.area &&
+      this.#store.installedIn(installation.area) >= this.#areaMost
+    )
+      throw new Refusal(
+        'area full',
+        `the area ${installation.area} has ${this.#areaMost} devices, as many as one batch of readings takes: divide it`,
+        'correct',
+        { path: 'installation.area' },
+      );
     const device: Device = {
       serial,
       address: installation?.address ?? null,

@@ -16,6 +16,7 @@ const SCHEMA = `
     serial TEXT PRIMARY KEY, ekCertificate BLOB NOT NULL, address TEXT, area TEXT, state TEXT NOT NULL, version INTEGER NOT NULL
   ) WITHOUT ROWID;
   CREATE UNIQUE INDEX IF NOT EXISTS devicesByVersion ON devices (version);
+  CREATE INDEX IF NOT EXISTS devicesByArea ON devices (area);
 `;
 
 export interface RegisteredDevice extends Device {
@@ -42,6 +43,13 @@ export class RegisterStore {
     return this.database
       .prepare('SELECT serial, address, area, state FROM devices WHERE serial > ? ORDER BY serial LIMIT ?')
       .all(serial, most) as unknown as Device[];
+  }
+
+  installedIn(area: string): number {
+    const row = this.database
+      .prepare("SELECT count(*) AS n FROM devices WHERE area = ? AND state = 'installed'")
+      .get(area) as { n: number };
+    return row.n;
   }
 
   /** Stores the device as it is now, under a new version. */

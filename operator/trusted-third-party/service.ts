@@ -3,7 +3,7 @@ import { HolderCheck } from '../../protocol/identity/certificates.ts';
 import { DEVICE_CHANGES } from '../../protocol/identity/devices.ts';
 import { SEALED_ANSWER, SEALED_REQUEST, SEALED_TOP_UP } from '../../protocol/identity/initialisation.ts';
 import { endedCall, otherProviderCall } from '../../protocol/identity/other-provider.ts';
-import { PIN_BATCH } from '../../protocol/identity/pin.ts';
+import { forgetTriesCall, PIN_BATCH } from '../../protocol/identity/pin.ts';
 import { StoredNonces } from '../shared/nonce-memory.ts';
 import {
   identifiedRoute,
@@ -101,6 +101,12 @@ export function startThirdPartyService(options: ThirdPartyServiceOptions): Promi
         path: '/pins',
         body: PIN_BATCH,
         handle: ({ pins }, { role }) => thirdParty.takePins(providers[role], pins),
+      }),
+      roleRoute(['console', 'technician'], {
+        method: 'POST',
+        path: forgetTriesCall.path,
+        body: forgetTriesCall.body,
+        handle: ({ device }) => thirdParty.forgetTries(device),
       }),
       publicRoute({ method: 'GET', path: '/revoked/pseudonyms', handle: () => thirdParty.list('revokedPseudonyms') }),
       publicRoute({

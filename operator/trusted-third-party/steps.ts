@@ -178,6 +178,14 @@ export class TrustedThirdParty {
     return { customers: pins.length };
   }
 
+  /** Somebody has shown who they are: their gateway may try PINs again. A number is unlocked by a new letter. */
+  forgetTries(device: string): { forgotten: number } {
+    const { store } = this.#options;
+    const forgotten = store.wrongTries(device);
+    store.forgetTries(device);
+    return { forgotten };
+  }
+
   // What everybody may have
 
   /** @throws Refusal before the first one is made */

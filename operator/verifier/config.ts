@@ -47,6 +47,8 @@ export const verifierConfig = v.strictObject({
       url: v.pipe(v.string(), v.regex(/^https:\/\/\S+$/, 'is not of the form https://…')),
       /** 32 bytes in hexadecimal, shared with the receiver, mode 0600. */
       keyFile: v.string(),
+      /** The authority of the receiver's certificate, PEM; whoever this machine believes unless told. */
+      caFile: v.optional(v.string()),
     }),
   ),
   /** How often a gateway is to push evidence. */

@@ -23,7 +23,7 @@ import { Releases } from './releases.ts';
 import { verifierRoutes } from './service.ts';
 import { Verifier } from './steps.ts';
 import { VerifierStore } from './store.ts';
-import { WebHook } from './web-hook.ts';
+import { postOverHttps, WebHook } from './web-hook.ts';
 
 await startParty('verifier', async (configFile) => {
   const config = loadConfig(configFile, verifierConfig);
@@ -36,7 +36,12 @@ await startParty('verifier', async (configFile) => {
   const revoked = revokedCertificates(config);
   const hook =
     config.webHook &&
-    new WebHook({ url: config.webHook.url, key: readSecretKey(config.webHook.keyFile, MAC_KEY_BYTES), store });
+    new WebHook({
+      url: config.webHook.url,
+      key: readSecretKey(config.webHook.keyFile, MAC_KEY_BYTES),
+      store,
+      post: postOverHttps(config.webHook.caFile && readFileSync(config.webHook.caFile, 'utf8')),
+    });
   const verifier = new Verifier({
     store,
     challenges: new Challenges(readSecretKey(config.challengeKeyFile, MAC_KEY_BYTES), config.challengeLifeMs),

@@ -6,6 +6,7 @@
  * The receiver checks the tag, that `t` is recent, and that it has not seen the notice's `id`. Notices wait in the verifier's
  * store until somebody took them: the server may be down for days and the verifier killed meanwhile. Nothing waits for it.
  */
+import { request } from 'node:https';
 import { LABELS } from '../../protocol/crypto/labels.ts';
 import { mac } from '../../protocol/crypto/mac.ts';
 import type { Notice, VerifierStore } from './store.ts';
@@ -21,12 +22,19 @@ const ATTEMPTS_MOST = 250;
 /** Resolves with the status; rejects where nobody answered. */
 export type Post = (url: string, headers: Record<string, string>, body: string) => Promise<number>;
 
-export const postOverHttps: Post = async (url, headers, body) => {
-  const signal = AbortSignal.timeout(TIMEOUT_MS);
-  const answer = await fetch(url, { method: 'POST', headers, body, signal, redirect: 'error' });
-  await answer.body?.cancel();
-  return answer.status;
-};
+/** @param ca whom the receiver's certificate has to be of, PEM; whoever the machine believes unless told */
+export const postOverHttps =
+  (ca?: string): Post =>
+  (url, headers, body) =>
+    new Promise((resolve, reject) => {
+      const options = { method: 'POST', headers, ca, agent: false, signal: AbortSignal.timeout(TIMEOUT_MS) };
+      const outgoing = request(url, options, (answer) => {
+        answer.resume();
+        resolve(answer.statusCode!); // a redirection is none that it was taken
+      });
+      outgoing.once('error', reject);
+      outgoing.end(body);
+    });
 
 export interface WebHookOptions {
   /** `https://…`; who hears the notices. */
@@ -46,7 +54,7 @@ export class WebHook {
   #closed = false;
 
   constructor(options: WebHookOptions) {
-    this.#options = { post: postOverHttps, nowMs: () => Date.now(), ...options };
+    this.#options = { post: postOverHttps(), nowMs: () => Date.now(), ...options };
   }
 
   /** Looks what is to be said; returns at once. */

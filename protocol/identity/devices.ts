@@ -38,6 +38,9 @@ export const AREA = v.pipe(
   v.regex(AREA_PATTERN, 'is no area: lower-case letters, digits and hyphens, at most 32'),
 );
 
+/** So that a slot's readings of an area fit into one batch (protocol/readings/batch.ts), with those who move out on that day. */
+export const AREA_MOST_DEVICES = 8000;
+
 export const DEVICE = v.strictObject({
   /** Of the EK certificate, and its maker (`ekSerial` elsewhere). */
   serial: EK_SERIAL,

@@ -11,6 +11,7 @@
 import { randomBytes, randomInt, scrypt, timingSafeEqual } from 'node:crypto';
 import * as v from 'valibot';
 import { bytes } from '../services/call.ts';
+import { EK_SERIAL } from './devices.ts';
 
 const DIGITS = 8;
 const SALT_BYTES = 16;
@@ -73,3 +74,11 @@ const derive = (pin: string, salt: Uint8Array): Promise<Uint8Array> =>
   new Promise((resolve, reject) => {
     scrypt(pin, salt, HASH_BYTES, COST, (error, hash) => (error ? reject(error) : resolve(hash)));
   });
+
+/** The technician's or the console's call, when the customer has shown who they are: a gateway that is locked may try PINs again. */
+export const forgetTriesCall = {
+  path: '/pins/forget-tries',
+  body: v.strictObject({ device: EK_SERIAL }),
+  /** Wrong ones that were counted. */
+  answer: v.strictObject({ forgotten: v.number() }),
+};

@@ -9,7 +9,8 @@ import { DeviceDelivery } from '../../../operator/grid-operator/delivery.ts';
 import { Register } from '../../../operator/grid-operator/register.ts';
 import { RegisterStore } from '../../../operator/grid-operator/store.ts';
 import { Refusal } from '../../../operator/shared/service.ts';
-import type { Device, DeviceChanges } from '../../../protocol/identity/devices.ts';
+import { AREA_MOST_DEVICES, type Device, type DeviceChanges } from '../../../protocol/identity/devices.ts';
+import { BATCH_MOST_ITEMS } from '../../../protocol/readings/batch.ts';
 
 const PLACE = { address: 'Musterweg 5', area: 'north-1' };
 
@@ -28,6 +29,27 @@ function setUp(t: ExecutionContext) {
   return { store, register, file, changes: () => changes };
 }
 const certificate = (serial: string): Uint8Array => Buffer.concat([Buffer.from(serial, 'hex'), Buffer.alloc(8, 1)]);
+
+test('an area takes as many devices as one batch of its readings, and no more', (t) => {
+  t.true(AREA_MOST_DEVICES < BATCH_MOST_ITEMS);
+  const { store } = setUp(t);
+  const register = new Register(
+    store,
+    (ek) => Buffer.from(ek.subarray(0, 4)).toString('hex'),
+    () => {},
+    2,
+  );
+  for (const serial of ['0a000001', '0a000002']) register.register(certificate(serial), PLACE);
+  register.register(certificate('0a000002'), { ...PLACE, address: 'Nebenweg 1' });
+  const third = certificate('0a000003');
+  t.throws(() => register.register(third, PLACE), {
+    instanceOf: Refusal,
+    message: 'the area north-1 has 2 devices, as many as one batch of readings takes: divide it',
+  });
+  t.like(register.register(third, { ...PLACE, area: 'north-2' }), { state: 'installed' });
+  register.setState('0a000001', 'in stock');
+  t.like(register.register(third, PLACE), { area: 'north-1' });
+});
 
 test('a device is in stock, installed, moved, revoked for ever; the same again changes nothing', (t) => {
   const { register, store, changes } = setUp(t);

@@ -1,8 +1,11 @@
 // What initialisation refuses, each with a sentence of its own (issue 3). Real TPMs, real processes, real messages.
+import { execFile } from 'node:child_process';
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { PaperMaker } from '../../../bench/attestation/paper-tpm.ts';
+import { GridCa } from '../../../bench/grid-ca.ts';
 import type { InitialisationTpm } from '../../../gateway/identity/household-identity.ts';
 import { callService } from '../../../gateway/services/client.ts';
 import { OBJECT, readSigningPublic } from '../../../protocol/attestation/tpm-wire.ts';
@@ -323,6 +326,23 @@ test('a wrong PIN: three tries, then gateway and number are locked; a new letter
   );
   const [fresh] = await side.side.sendLetters(['C-1001']);
   t.is((await initialise(other.identity, form(fresh))).state, 'ready');
+
+  // its customer has shown who they are: the technician unlocks the first one
+  const ca = await GridCa.open(join(side.directory, 'grid-ca'));
+  const unlock = async (role: string): Promise<string> => {
+    const { certFile, keyFile } = await ca.client(role);
+    const script = resolve(import.meta.dirname, '../../../scripts/provision.ts');
+    const access = ['--ca', ca.caFile, '--cert', certFile, '--key', keyFile];
+    const args = [script, '--unlock', gateway.serial, '--third-party', side.side.urls.trustedThirdParty, ...access];
+    return new Promise<string>((done) =>
+      execFile(process.execPath, args, (_, stdout, stderr) => done(stdout + stderr)),
+    );
+  };
+  t.regex(await unlock('collector'), /only console, technician may ask this/);
+  t.is(await unlock('technician'), `gateway ${gateway.serial}: 3 wrong PINs forgotten\n`);
+  t.regex((await initialise(gateway.identity, form(fresh))).reason!, /PIN/, 'which has been used by the other one');
+  const [next] = await side.side.sendLetters(['C-1002']);
+  t.is((await initialise(gateway.identity, form(next))).state, 'ready');
 });
 
 test('a PIN is good for one gateway', async (t) => {

@@ -1,8 +1,12 @@
 import { createHmac } from 'node:crypto';
-import { createServer } from 'node:http';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { Workbench } from '../../../bench/attestation/workbench.ts';
+import { GridCa } from '../../../bench/grid-ca.ts';
 import { type Post, postOverHttps, signNotice, WEB_HOOK_HEADER, WebHook } from '../../../operator/verifier/web-hook.ts';
 import { workbench } from './bench.ts';
 
@@ -103,7 +107,12 @@ test('notices wait on the disk for a hook that comes later', async (t) => {
 
 test('over a real socket', async (t) => {
   const bodies: string[] = [];
-  const server = createServer((request, response) => {
+  const directory = mkdtempSync(join(tmpdir(), 'quietmeter-hook-'));
+  t.teardown(() => rmSync(directory, { recursive: true, force: true }));
+  const ca = await GridCa.open(directory);
+  const { certFile, keyFile } = await ca.server('receiver', ['127.0.0.1']);
+  const identity = { cert: readFileSync(certFile), key: readFileSync(keyFile) };
+  const server = createServer(identity, (request, response) => {
     let body = '';
     request.on('data', (part) => {
       body += part;
@@ -117,6 +126,12 @@ test('over a real socket', async (t) => {
   t.teardown(() => server.close());
   const { port } = server.address() as AddressInfo;
   const headers = { [WEB_HOOK_HEADER]: signNotice(KEY, '{}', 0) };
-  t.is(await postOverHttps(`http://127.0.0.1:${port}/`, headers, '{}'), 204);
+  const url = `https://127.0.0.1:${port}/`;
+  t.is(await postOverHttps(readFileSync(ca.caFile, 'utf8'))(url, headers, '{}'), 204);
+  await t.throwsAsync(
+    postOverHttps()(url, headers, '{}'),
+    undefined,
+    'of an authority that this machine does not know',
+  );
   t.deepEqual(bodies, ['POST t= {}']);
 });
