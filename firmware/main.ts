@@ -5,11 +5,14 @@
  *   calibration   firmware/metering/calibration.ts; without it the board as drawn
  *   household     {"generator": true} where there is a photovoltaic system or the like: export is no reversed clamp then
  */
-import { JOURNAL_REGION } from '../hardware/flash.ts';
+import { JOURNAL_REGION, layoutOf } from '../hardware/flash.ts';
+import { SESSION_RANDOM } from '../protocol/wire/sessions.ts';
 import { Adc } from './board/adc.ts';
+import { vaultNatives } from './board/cipher.ts';
 import { kickWatchdog, meterId, startWatchdog, uptimeMs } from './board/clock.ts';
 import { flashPages, journalNatives } from './board/flash.ts';
 import { FIRST_PROGRAM, imageAreas, imageNatives } from './board/images.ts';
+import { randomNatives, randomSources } from './board/random.ts';
 import { setRelayPin } from './board/relay.ts';
 import { espruinoNatives, openGatewayPort } from './board/serial.ts';
 import { MeterLink } from './link/meter-link.ts';
@@ -19,9 +22,12 @@ import { checkCalibration, nominalCalibration } from './metering/calibration.ts'
 import { Metering, meteringConfig } from './metering/meter.ts';
 import { EnergyRegisters } from './metering/registers.ts';
 import { ReversedClamp } from './metering/reversed-clamp.ts';
+import { Random } from './random/random.ts';
 import { Relay } from './relay.ts';
+import { Randomness } from './session/randomness.ts';
 import { ImageReceiver } from './update/image-receiver.ts';
 import { Journal } from './wallet/journal.ts';
+import { Vault } from './wallet/vault.ts';
 
 /** First 16 hex digits of the bundle's SHA-256, taken with this text here and put in its place by the build. */
 const FIRMWARE_DIGEST = '%FIRMWAREDIGEST%';
@@ -35,8 +41,9 @@ const journal = new Journal(flashPages(JOURNAL_REGION), journalNatives);
 journal.open();
 
 const metering = new Metering(E, calibration, meteringConfig());
+const adc = new Adc();
 const meter = new Meter(
-  new Adc(),
+  adc,
   metering,
   new EnergyRegisters(journal.importMwh, journal.exportMwh, metering.noiseMw),
   new ReversedClamp(metering.noiseMw, household !== undefined && household.generator === true),
@@ -64,6 +71,15 @@ const port = openGatewayPort((piece) => {
 });
 const identity = { meterId: meterId(), firmware: FIRMWARE_DIGEST };
 meter.link = new MeterLink(port, espruinoNatives, journal, identity, meter, print);
+
+// What is worth money: a vault where this build has flash for one, opened when there are random bytes.
+const sessions = meter.link.sessions;
+const region = layoutOf(storage.getStats().totalBytes).wallet;
+const random = new Random(randomNatives, randomSources(adc.raw, identity.meterId));
+const vault = region ? new Vault(flashPages(region), vaultNatives, () => random.rootKey()) : null;
+const randomness = new Randomness(random, vault, (body) => sessions.say(SESSION_RANDOM, body));
+sessions.add(randomness);
+meter.vault = vault;
 
 const booted = global.bootedImage;
 if (booted) {

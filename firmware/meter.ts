@@ -32,6 +32,7 @@ import type { ReversedClamp } from './metering/reversed-clamp.ts';
 import { checkClamp } from './metering/reversed-clamp.ts';
 import type { Relay } from './relay.ts';
 import type { Journal } from './wallet/journal.ts';
+import type { Vault } from './wallet/vault.ts';
 
 const SECOND_MS = 1000;
 const QUARTER_HOUR_S = 900;
@@ -53,6 +54,8 @@ export class Meter {
   relay: Relay;
   /** Set before `start`: it needs this as its handlers. */
   link: MeterLink | null = null;
+  /** Erases pages ahead too, once it is open. */
+  vault: Vault | null = null;
   /** Starts the board anew, which ends this program; null where it cannot. */
   restart: (() => void) | null = null;
   /** The last window, which stands for the time since it was taken. */
@@ -123,7 +126,13 @@ export class Meter {
     this.measure();
     this.link!.tick(this.live(uptimeMs), uptimeMs);
     if (this.relay.tick(uptimeMs)) this.link!.send(this.relayState());
-    this.link!.afterWindow(this.clock.known ? this.clock.unixMs(uptimeMs) : 0, uptimeMs, !this.journal.tidy());
+    this.link!.afterWindow(this.clock.known ? this.clock.unixMs(uptimeMs) : 0, uptimeMs, !this.tidy());
+  }
+
+  /** At most one erase. Whether there was one. */
+  tidy(): boolean {
+    const vault = this.vault;
+    return this.journal.tidy() || (vault !== null && vault.log !== null && vault.tidy());
   }
 
   /** TIME from the gateway. */

@@ -39,6 +39,7 @@ export class MeterSessions {
   readonly #handlers = new Map<number, SessionHandler>();
   readonly #reader = new SessionReader();
   readonly #running = new Set<Promise<void>>();
+  readonly #alarms = new Map<number, string>();
   #waiting: Waiting[] = [];
   #waitingBytes = 0;
   #message = 0;
@@ -56,6 +57,15 @@ export class MeterSessions {
   on(session: number, handler: SessionHandler): void {
     if (this.#handlers.has(session)) throw new Error(`session ${session} has its handler`);
     this.#handlers.set(session, handler);
+  }
+
+  /** What a person should look at, in words; null where all is well (again). */
+  setAlarm(session: number, text: string | null): void {
+    if (text === null) this.#alarms.delete(session);
+    else this.#alarms.set(session, text);
+  }
+  get alarms(): string[] {
+    return [...this.#alarms.values()];
   }
 
   /** Queues a message of 1 … 16,384 bytes for the meter. @returns whether there was room for it */
