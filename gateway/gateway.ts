@@ -36,7 +36,6 @@ export class Gateway {
   readonly store: GatewayStore;
   readonly identity: IdentityKeeper;
   readonly link: MeterLink;
-  readonly randomness: MeterRandomness;
   /** What each Wh was for. */
   readonly ledger: HouseholdLedger;
   /** What the meter keeps here under its seal. */
