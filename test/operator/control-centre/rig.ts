@@ -94,7 +94,8 @@ export async function startCentre(
     with: chosen = settings,
     verifyOpenedSum = null,
     directory = mkdtempSync(join(tmpdir(), 'quietmeter-centre-')),
-  }: { with?: CentreSettings; verifyOpenedSum?: VerifyOpenedSum | null; directory?: string } = {},
+    atMs = BEGAN_MS,
+  }: { with?: CentreSettings; verifyOpenedSum?: VerifyOpenedSum | null; directory?: string; atMs?: number } = {},
 ): Promise<Rig> {
   const file = join(directory, 'centre.sqlite');
   const centre = new ControlCentre({
@@ -109,7 +110,7 @@ export async function startCentre(
     await centre.close().catch(() => {});
     rmSync(directory, { recursive: true, force: true });
   });
-  await centre.advance(BEGAN_MS);
+  await centre.advance(atMs);
   const keyset = (): Keyset => openKeyset(centre.books.keys.bytes!, 'control-centre', master.publicKey);
   return { centre, directory, file, keyset, key: (purpose) => valueKey(keyFor(keyset(), purpose, MONTH)!) };
 }
