@@ -5,8 +5,8 @@
  */
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { readEkRoots } from '../operator/shared/endorsement.ts';
 import { ArtefactFolder } from '../operator/verifier/artefacts.ts';
-import { readMakers } from '../operator/verifier/makers.ts';
 import { referencesOf } from '../operator/verifier/releases.ts';
 import { appraise, type Verdict } from '../protocol/attestation/appraisal.ts';
 import { decodeEvidence } from '../protocol/attestation/evidence.ts';
@@ -18,7 +18,7 @@ import { MalformedError } from '../protocol/wire/bytes.ts';
 const HELP = `usage: scripts/verify-evidence FILE --roots DIR --authority FILE [--reference DIR --release-key HEX] [--at TIME] [--json]
 
   FILE               evidence as the verifier keeps it (JSON), or as it travels (binary)
-  --roots DIR        certificates of the makers of TPMs that you trust, PEM; who signed itself is a root
+  --roots DIR        certificates of the makers of TPMs that you trust, PEM (who signed itself is a root), and their .crl lists
   --authority FILE   the trusted third party's X.509 authority, PEM
   --reference DIR    releases, as scripts/release writes them
   --release-key HEX  the trusted third party's release key, Ed25519, 32 bytes
@@ -101,7 +101,7 @@ function run(): number {
 
   const verdict = appraise({
     evidence: decodeEvidence(bytes),
-    trust: { endorsement: readMakers(values.roots), holders: new HolderCheck(readFileSync(values.authority, 'utf8')) },
+    trust: { endorsement: readEkRoots(values.roots), holders: new HolderCheck(readFileSync(values.authority, 'utf8')) },
     references: readReferences(values.reference, values['release-key']),
     challenge: 'unchecked',
     nowMs: atMs,

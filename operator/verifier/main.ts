@@ -7,6 +7,7 @@ import { HolderCheck } from '../../protocol/identity/certificates.ts';
 import { openRevokedCertificates } from '../../protocol/identity/revoked-certificates.ts';
 import { DAY_MS } from '../../protocol/time/slots.ts';
 import { loadConfig, readSecretKey } from '../shared/config.ts';
+import { readEkRoots } from '../shared/endorsement.ts';
 import { StoredNonces } from '../shared/nonce-memory.ts';
 import { runParty, startParty } from '../shared/party.ts';
 import { readPrivateKey, readSigningKey } from '../shared/private-key.ts';
@@ -15,7 +16,7 @@ import { ArtefactFolder } from './artefacts.ts';
 import { Challenges } from './challenges.ts';
 import { type VerifierConfig, verifierConfig } from './config.ts';
 import { consoleRoutes } from './console-routes.ts';
-import { readMakers } from './makers.ts';
+
 import { passRoutes } from './pass-routes.ts';
 import { PassOffice } from './passes.ts';
 import { pagesOf, RegisterCopy } from './register-copy.ts';
@@ -45,7 +46,7 @@ await startParty('verifier', async (configFile) => {
   const verifier = new Verifier({
     store,
     challenges: new Challenges(readSecretKey(config.challengeKeyFile, MAC_KEY_BYTES), config.challengeLifeMs),
-    trust: { endorsement: readMakers(config.endorsementRootsDir), holders },
+    trust: { endorsement: readEkRoots(config.endorsementRootsDir), holders },
     register,
     references: () => releases.references(),
     isCertificateRevoked: (serialNumber) => revoked().has(serialNumber),

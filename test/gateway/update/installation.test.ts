@@ -1,11 +1,11 @@
 // The gateway's own software: staged beside, linked by one rename, given up after some starts that did not come up.
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
 import { Installation, STARTS_MOST } from '../../../gateway/update/installation.ts';
-import { nextStart } from '../../../gateway/update/launcher.ts';
+import { nextStart, RESTART_MACHINE_CODE } from '../../../gateway/update/launcher.ts';
 import { archiveDigest, decodeArchive, encodeArchive } from '../../../protocol/updates/archive.ts';
 import { gatewayFiles, UpdatingHome } from './updating-home.ts';
 
@@ -149,4 +149,13 @@ test('the launcher as a process: starts anew into the next release, and back fro
   t.is(text().trim(), '2 2 2 3');
   child.kill('SIGTERM');
   await new Promise((resolve) => child.once('close', resolve));
+});
+
+test('a gateway that wants the machine started anew: the launcher ends with the code that says so', (t) => {
+  const installation = install(1);
+  const ends = Buffer.from(`process.exit(${RESTART_MACHINE_CODE});\n`);
+  installation.stage(2, [{ path: 'gateway/main.ts', bytes: ends }]);
+  installation.link(2);
+  const launcher = join(import.meta.dirname, '../../../gateway/update/launcher.ts');
+  t.is(spawnSync(process.execPath, [launcher, installation.root]).status, RESTART_MACHINE_CODE);
 });
