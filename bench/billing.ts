@@ -33,9 +33,11 @@ export interface PreparedBilling {
   planFile: string;
 }
 
-const TARIFF = { name: 'flex', currency: 'EUR', leastImportMilliCentPerKwh: 5000 };
+export const TARIFF = { name: 'flex', currency: 'EUR', leastImportMilliCentPerKwh: 5000 };
 /** A mild winter day: cheap at night, dear in the evening; a third of it for what is fed in. */
-const HOURLY_CT = [22, 21, 20, 20, 20, 22, 26, 31, 33, 30, 28, 26, 25, 24, 25, 27, 31, 37, 40, 38, 34, 30, 27, 24];
+export const HOURLY_CT = [
+  22, 21, 20, 20, 20, 22, 26, 31, 33, 30, 28, 26, 25, 24, 25, 27, 31, 37, 40, 38, 34, 30, 27, 24,
+];
 const PLAN = {
   default: { import: HOURLY_CT.map((ct) => ct * 1000), export: HOURLY_CT.map((ct) => Math.round((ct * 1000) / 3)) },
 };
@@ -57,7 +59,7 @@ export async function prepareBilling(options: BillingPreparation): Promise<Prepa
         host: HOST,
         port,
         caFile: ca.caFile,
-        ...(await ca.server('provider-service', [HOST, 'localhost'])),
+        ...(await ca.server(`${tariff.name}-service`, [HOST, 'localhost'])),
       },
       name: providerName,
       issuerFile,

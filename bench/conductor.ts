@@ -37,7 +37,10 @@ export interface Grid {
   broker: Party;
   collector: Party;
   provider: Party;
+  /** Where there are several. */
+  otherProviders: Party[];
   verifier: Party;
+  gridOperator: Party;
   /** Whom gateways call under their name, while they settle: they hear the time first. */
   services: Party[];
 }
@@ -146,7 +149,7 @@ export class Conductor {
       return household.board.take();
     });
     const killing = this.#carryOutKills(toMs);
-    for (const party of [...this.grid.services, this.grid.provider]) await this.#advance(party, toMs, false);
+    for (const party of [...this.grid.services, ...this.#providers]) await this.#advance(party, toMs, false);
     const reach = (): boolean => deliver && this.grid.broker.running && this.grid.collector.running;
     await Promise.all(this.connected.map(({ gateway }, index) => this.#advance(gateway, toMs, reach(), sent[index])));
     for (const { household, gateway } of this.connected) {
@@ -156,10 +159,15 @@ export class Conductor {
     await killing;
   }
 
+  get #providers(): Party[] {
+    return [this.grid.provider, ...this.grid.otherProviders];
+  }
+
   async #advanceOperators(toMs: number, deliver = true): Promise<void> {
-    const { broker, collector, provider } = this.grid;
-    await this.#advance(collector, toMs, deliver && broker.running && provider.running);
-    await this.#advance(provider, toMs, deliver && broker.running);
+    const { broker, collector } = this.grid;
+    const providers = this.#providers;
+    await this.#advance(collector, toMs, deliver && broker.running && providers.every(({ running }) => running));
+    for (const provider of providers) await this.#advance(provider, toMs, deliver && broker.running);
   }
 
   /** A party that is down, or dies meanwhile by our hand, is passed over. */
@@ -212,8 +220,10 @@ export class Conductor {
   }
 
   #partyNamed(name: string): Party {
-    const { broker, collector, provider } = this.grid;
-    return [broker, collector, provider, ...this.connected.map((c) => c.gateway)].find((p) => p.name === name)!;
+    const { broker, collector } = this.grid;
+    return [broker, collector, ...this.#providers, ...this.connected.map((c) => c.gateway)].find(
+      (p) => p.name === name,
+    )!;
   }
 }
 

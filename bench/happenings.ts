@@ -6,7 +6,7 @@ import { RELAY_OFF, type RelayState } from '../protocol/wire/link-messages.ts';
 import type { Happening } from './conductor.ts';
 import type { Operators } from './operators.ts';
 import type { Party } from './party.ts';
-import { type PlannedControl, plannedIn, type Scenario } from './scenario.ts';
+import { type PlannedChange, type PlannedControl, plannedIn, type Scenario } from './scenario.ts';
 
 /** Real time: a broadcast on its way to a gateway that runs. */
 const HEARD_WITHIN_MS = 5_000;
@@ -22,7 +22,7 @@ export interface ControlOutcome {
 }
 
 export function happeningsOf(
-  { updates, control, days }: Scenario,
+  { updates, control, changes, households, days }: Scenario,
   startMs: number,
   operators: Operators,
   gateways: readonly Party[],
@@ -36,7 +36,11 @@ export function happeningsOf(
     { atMs: order.atMs, act: () => tellAppliances(order, operators, gateways, outcome) },
     { atMs: order.atMs + order.forMinutes * 30_000, act: () => lookAtRelays(gateways, outcome) },
   ]);
-  return { happenings: [...releases, ...orders], control: outcome };
+  const chosen = changes.map((change) => ({
+    atMs: chosenAtMs(change.at, startMs),
+    act: () => changeProvider(change, operators, gateways[households.findIndex(({ id }) => id === change.household)]),
+  }));
+  return { happenings: [...releases, ...orders, ...chosen], control: outcome };
 }
 
 const NOTES = 'another program for the meter, another number for the gateway';
@@ -63,6 +67,24 @@ async function tellAppliances(
     }
     if (has) outcome.heard++;
   }
+}
+
+/** Some hours before, or as soon as the run has begun. */
+const chosenAtMs = (changeMs: number, startMs: number): number =>
+  changeMs - Math.min(6 * 3_600_000, (changeMs - startMs) / 2);
+
+/** What the customer does on the page, letter in hand. */
+async function changeProvider(
+  { at, to, household }: PlannedChange,
+  operators: Operators,
+  gateway: Party,
+): Promise<void> {
+  const { provider, customerNumber, pin } = await operators.letter(household, to);
+  const day = new Date(at).toISOString().slice(0, 10);
+  const answer = (await gateway.ask('changeProvider', { day, provider, customerNumber, pin })) as {
+    error?: string;
+  } | null;
+  if (answer?.error) throw new Error(`${gateway.name}: another provider: ${answer.error}`);
 }
 
 /** As the meters say it. */

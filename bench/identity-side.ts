@@ -39,8 +39,6 @@ export interface IdentitySideOptions {
   clock?: 'conductor' | 'system';
   /** Client certificates' common names, and the providers' names that they may bring PINs for. */
   providers?: Record<string, string>;
-  /** More of the grid operator's configuration, such as `gridFees`. */
-  gridOperator?: Record<string, unknown>;
   /** Where the third party's keys are kept; in `directory` unless told. */
   keysDirectory?: string;
   /** What the third party serves; none unless told. */
@@ -67,6 +65,8 @@ export interface IdentitySide {
   endorsementRootsDir: string;
   /** The provider's step: makes PINs for these customer numbers, gives the third party their hashes. The process must run. */
   sendLetters(customerNumbers: readonly string[], provider?: string): Promise<Letter[]>;
+  /** The technician's step: which provider a device that was registered has, until its customer chooses another. */
+  supply(device: string, provider: string): Promise<void>;
   /** The technician's step: registers a gateway, in stock where there is no installation. The process must run. */
   provision(ekCertificate: Uint8Array, installation: { address: string; area: string } | null): Promise<Device>;
   /** The console's step. */
@@ -124,7 +124,6 @@ export async function prepareIdentitySide(options: IdentitySideOptions): Promise
         service: await access('grid-operator', gridOperatorPort),
         endorsementRootsDir: rootsDir,
         trustedThirdParty: { url: urls.trustedThirdParty, caFile: ca.caFile, ...(await ca.client('grid-operator')) },
-        ...options.gridOperator,
       }),
     },
     urls,
@@ -149,6 +148,10 @@ export async function prepareIdentitySide(options: IdentitySideOptions): Promise
     },
     provision: (ekCertificate, installation) =>
       as('technician', urls.gridOperator, '/devices', { ekCertificate, installation }, DEVICE),
+    async supply(device, provider) {
+      const body = { device, provider, fromSlot: 1 };
+      await as('technician', urls.gridOperator, '/grid-fees/supply', body, v.strictObject({}));
+    },
     setState: (serial, state) => as('console', urls.gridOperator, '/devices/state', { serial, state }, DEVICE),
   };
 }

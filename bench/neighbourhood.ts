@@ -129,6 +129,7 @@ export class Neighbourhood {
         k,
         area,
         image: Buffer.from(firmware.code, 'latin1'),
+        providers: scenario.providers,
         consolePort: nthPort(options.port, households.length),
       });
       started.push(...[...operators.parties].reverse());
@@ -141,9 +142,14 @@ export class Neighbourhood {
       unpackDelivered(software, operators.releases.software.files);
       const typed: PersonalData[] = [];
       const installations: Installation[] = [];
-      for (const [index, { id, name }] of households.entries()) {
+      for (const [index, { id, name, provider }] of households.entries()) {
         const address = `${area} ${index + 1}`;
-        const installation = await operators.install(id, address, tpms[index].tcti);
+        const installation = await operators.install(
+          id,
+          address,
+          tpms[index].tcti,
+          provider ?? scenario.providers[0].name,
+        );
         installations.push(installation);
         typed.push({ name, address, ...installation.letter });
       }

@@ -3,25 +3,25 @@
  * process of its own (bench/party.ts).
  */
 import { generateKeyPairSync } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { Tpm } from '../gateway/tpm/tpm.ts';
 import { callAs } from '../operator/shared/client.ts';
 import { NV_INDEX } from '../protocol/attestation/policy.ts';
 import { type ControlOrder, controlSendCall } from '../protocol/control/services.ts';
 import { rawReleaseKey } from '../protocol/updates/manifest.ts';
-import { prepareBilling } from './billing.ts';
 import type { Grid } from './conductor.ts';
 import { prepareConsole } from './console.ts';
 import { GridCa } from './grid-ca.ts';
-import { freePorts, prepareGridSide } from './grid-side.ts';
+import { prepareGridSide } from './grid-side.ts';
 import { type Letter, prepareIdentitySide } from './identity-side.ts';
 import { Party } from './party.ts';
+import { type PreparedProvider, type ProviderSpec, partyOf, prepareProvider } from './providers.ts';
 import { BenchReleases, DELIVERED } from './releases.ts';
 import { prepareVerifier } from './verifier-side.ts';
 
-const HOST = '127.0.0.1';
-const PROVIDER = 'provider';
+/** What the grid's wires cost. */
+const GRID_FEE_MILLI_CENT_PER_KWH = 7_250;
 const root = resolve(import.meta.dirname, '..');
 /** Evidence once an hour; the meter's answer comes with the conductor's next step. */
 const EVIDENCE_EVERY_MS = 3_600_000;
@@ -37,6 +37,8 @@ export interface OperatorsOptions {
   area: string;
   /** The meter's image as it is stored. */
   image: Uint8Array;
+  /** Who supplies the area; the first one is the party `provider`. */
+  providers: readonly ProviderSpec[];
   /** Port of the console's page; 0: any; null: no console. */
   consolePort: number | null;
 }
@@ -57,8 +59,10 @@ export interface Operators {
   releases: BenchReleases;
   /** Starts everybody but the verifier, and tells them the time. */
   start(startMs: number): Promise<void>;
-  /** Registers a household's TPM under an address, and writes to its customer. */
-  install(id: string, address: string, tcti: string): Promise<Installation>;
+  /** Registers a household's TPM under an address, and its provider writes to its customer. */
+  install(id: string, address: string, tcti: string, provider: string): Promise<Installation>;
+  /** A provider writes to a household that wants to become its customer. */
+  letter(id: string, provider: string): Promise<Letter>;
   /** All are installed: the register goes to the third party and, which starts now, to the verifier. */
   registered(startMs: number): Promise<void>;
   /** The provider's people: tells the area's appliances something. @returns the message's id, hexadecimal */
@@ -70,10 +74,12 @@ export async function prepareOperators(options: OperatorsOptions): Promise<Opera
   const ca = await GridCa.open(options.caDir);
   const folder = (name: string): string => join(runDir, name);
   const releases = new BenchReleases(folder('releases'), image);
+  const { providers: specs } = options;
   const identity = await prepareIdentitySide({
     directory: folder('identity'),
     ca,
     tpmCaDir: options.tpmCaDir,
+    providers: Object.fromEntries(specs.map((spec, n) => [partyOf(spec, n), spec.name])),
     releases,
   });
   const verifier = await prepareVerifier({
@@ -85,45 +91,57 @@ export async function prepareOperators(options: OperatorsOptions): Promise<Opera
     intervalMs: EVIDENCE_EVERY_MS,
     gridOperatorUrl: identity.urls.gridOperator,
   });
-  const [billingPort, controlPort] = await freePorts(2);
-  const billing = await prepareBilling({
-    directory: folder('billing'),
-    ca,
-    issuerFile: identity.authorityFile,
-    port: billingPort,
-    providerName: PROVIDER,
-  });
-  const control = generateKeyPairSync('ed25519');
-  const controlKeyFile = folder('control.key');
-  writeFileSync(controlKeyFile, control.privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 });
-  const controlUrl = `https://${HOST}:${controlPort}`;
+  const fees = generateKeyPairSync('ed25519');
+  const feesKeyFile = folder('grid-fees.key');
+  writeFileSync(feesKeyFile, fees.privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 });
+  const feesKey = Buffer.from(rawReleaseKey(fees.publicKey)).toString('hex');
+  const providers: PreparedProvider[] = [];
+  for (const [n, spec] of specs.entries())
+    providers.push(
+      await prepareProvider(spec, n, {
+        directory: folder(`${partyOf(spec, n)}-keys`),
+        ca,
+        issuerFile: identity.authorityFile,
+        gridOperator: { url: identity.urls.gridOperator, caFile: ca.caFile, key: feesKey },
+      }),
+    );
+  const [first, ...others] = providers;
   const side = await prepareGridSide({
     directory: runDir,
     caDirectory: options.caDir,
     trust: { ...identity.collectorTrust, ...verifier.collectorTrust },
     k,
-    provider: {
-      billing: billing.provider,
-      control: {
-        service: {
-          host: HOST,
-          port: controlPort,
-          ...(await ca.server('provider-control', [HOST, 'localhost'])),
-          caFile: ca.caFile,
-          requestsPerMinute: 100_000,
-        },
-        keyFile: controlKeyFile,
-      },
+    provider: first.settings,
+    otherProviders: Object.fromEntries(others.map(({ name, settings }) => [name, settings])),
+  });
+  const readingKeyOf = ({ name }: PreparedProvider): string =>
+    Buffer.from(name === first.name ? side.providerPublicKey : side.otherProviders[name].publicKey).toString('hex');
+  addToConfig(identity.configs.gridOperator, {
+    gridFees: {
+      name: `Grid of ${area}`,
+      feeMilliCentPerKwh: GRID_FEE_MILLI_CENT_PER_KWH,
+      keyFile: feesKeyFile,
+      authorityFile: identity.authorityFile,
+      providers: providers.map((one) => ({ party: one.party, ...one.terms, readingKey: readingKeyOf(one) })),
     },
   });
-  const party = (name: string, configPath: string): Party =>
-    new Party({ name, main: join(root, 'operator', name, 'main.ts'), configPath, logPath: folder(`${name}.log`) });
+  const controlUrl = first.controlUrl;
+  const party = (name: string, configPath: string, folderName = name): Party =>
+    new Party({
+      name,
+      main: join(root, 'operator', folderName, 'main.ts'),
+      configPath,
+      logPath: folder(`${name}.log`),
+    });
   const broker = party('broker', side.configs.broker);
   const thirdParty = party('trusted-third-party', identity.configs.trustedThirdParty);
   const gridOperator = party('grid-operator', identity.configs.gridOperator);
   const verifying = party('verifier', verifier.config);
   const collector = party('collector', side.configs.collector);
   const provider = party('provider', side.configs.provider);
+  const otherProviders = others.map(({ name, party: role }) =>
+    party(role, side.otherProviders[name].config, 'provider'),
+  );
   const consoleParty =
     options.consolePort === null
       ? null
@@ -142,11 +160,12 @@ export async function prepareOperators(options: OperatorsOptions): Promise<Opera
   const services = [thirdParty, gridOperator, verifying];
 
   return {
-    grid: { broker, collector, provider, verifier: verifying, services },
+    grid: { broker, collector, provider, otherProviders, verifier: verifying, gridOperator, services },
     parties: [
       ...(consoleParty ? [consoleParty] : []),
       collector,
       provider,
+      ...otherProviders,
       verifying,
       gridOperator,
       thirdParty,
@@ -156,7 +175,7 @@ export async function prepareOperators(options: OperatorsOptions): Promise<Opera
     releases,
     async start(startMs) {
       await broker.start();
-      const others = [thirdParty, gridOperator, collector, provider];
+      const others = [thirdParty, gridOperator, collector, provider, ...otherProviders];
       await Promise.all(others.map((one) => one.start()));
       for (const one of others) await one.advance(startMs, false);
     },
@@ -167,29 +186,36 @@ export async function prepareOperators(options: OperatorsOptions): Promise<Opera
     },
     async order(order) {
       const call = { url: controlUrl, caFile: ca.caFile, ...controlSendCall };
-      const { id } = await callAs(await ca.client(PROVIDER), { ...call, body: { ...order, area } });
+      const { id } = await callAs(await ca.client(first.party), { ...call, body: { ...order, area } });
       return Buffer.from(id).toString('hex');
     },
-    async install(id, address, tcti) {
+    async letter(id, provider) {
+      const [letter] = await identity.sendLetters([customerNumberOf(id)], provider);
+      return letter;
+    },
+    async install(id, address, tcti, providerName) {
+      const chosen = providers.find(({ name }) => name === providerName)!;
       const tpm = await Tpm.open(tcti);
       try {
         const { certificate } = await tpm.endorsement();
-        await identity.provision(certificate, { address, area });
+        const { serial } = await identity.provision(certificate, { address, area });
+        await identity.supply(serial, chosen.name);
         await tpm.defineCounter(NV_INDEX.version);
         await tpm.raiseCounter(NV_INDEX.version, DELIVERED);
       } finally {
         await tpm.close();
       }
-      const [letter] = await identity.sendLetters([customerNumberOf(id)], PROVIDER);
+      const [letter] = await identity.sendLetters([customerNumberOf(id)], chosen.name);
       return {
         letter,
         gatewayConfig: {
           broker: side.gatewayAccess,
-          providerPublicKey: Buffer.from(side.providerPublicKey).toString('hex'),
+          providerPublicKey: readingKeyOf(chosen),
+          gridOperator: { url: identity.urls.gridOperator, caFile: ca.caFile, key: feesKey },
           identity: identity.gatewayIdentity,
           attestation: verifier.gatewayAttestation,
           billing: {
-            ...billing.gateway,
+            ...chosen.billing.gateway,
             sealing: releases.sealing(folder(`authorizations-${id}.json`)),
           },
           updates: {
@@ -198,8 +224,8 @@ export async function prepareOperators(options: OperatorsOptions): Promise<Opera
             delivered: DELIVERED,
           },
           control: {
-            controlKey: Buffer.from(rawReleaseKey(control.publicKey)).toString('hex'),
-            provider: { url: controlUrl, caFile: ca.caFile },
+            controlKey: chosen.controlKey,
+            provider: { url: chosen.controlUrl, caFile: ca.caFile },
             appliances: [{ name: 'boiler', label: 'Boiler in the cellar', deviceClass: 'boiler', relay: true }],
           },
         },
@@ -210,3 +236,9 @@ export async function prepareOperators(options: OperatorsOptions): Promise<Opera
 
 /** As the provider's customer list has it. */
 const customerNumberOf = (id: string): string => `K-${id}`;
+
+/** What is known only after the others were prepared. */
+function addToConfig(file: string, more: Record<string, unknown>): void {
+  const config = JSON.parse(readFileSync(file, 'utf8')) as object;
+  writeFileSync(file, `${JSON.stringify({ ...config, ...more }, null, 2)}\n`);
+}

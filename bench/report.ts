@@ -1,5 +1,6 @@
 /** The result of a run: what the meters say, what the provider saw, and how far both are from the simulated truth. */
 import type { ControlOutcome } from './happenings.ts';
+import { type ProviderResult, sumsAgree } from './supply.ts';
 
 export interface HouseholdResult {
   id: string;
@@ -24,8 +25,12 @@ export interface RunReport {
   startUtc: string;
   days: number;
   households: HouseholdResult[];
-  /** From the provider's own store. */
+  /** From the providers' own stores, all together. */
   provider: { readings: number; importWh: number; exportWh: number; rejected: number };
+  /** Each of them. */
+  providers: ProviderResult[];
+  /** Whether every provider got the readings of its customers, while they were its customers, and no others. */
+  sumsAgree: boolean;
   /** From the collector's own store. `held` came after their slot's batch and wait for the settlement batch. */
   collector: { stored: number; held: number; rejected: number };
   /** Quarter hours that were measured or expected and are not on the collector's disk, or were not passed on. */
@@ -64,7 +69,7 @@ export interface ReportInput {
   kept: { id: string; name: string; expected: number; trueImportMwh: number; trueExportMwh: number; floorWh: number }[];
   /** The gateways' own word, by household. */
   gateways: { importMwh: number; exportMwh: number; quarterHoursMeasured: number; quarterHoursDelivered: number }[];
-  provider: RunReport['provider'];
+  providers: ProviderResult[];
   collector: RunReport['collector'];
   releases: RunReport['releases'];
   control: ControlOutcome;
@@ -99,14 +104,23 @@ export function makeReport(input: ReportInput): RunReport {
       ),
     0,
   );
-  const passedOn = input.provider.readings + input.collector.held;
+  const total = (of: 'readings' | 'importWh' | 'exportWh' | 'rejected'): number =>
+    input.providers.reduce((sum, provider) => sum + provider[of], 0);
+  const passedOn = total('readings') + input.collector.held;
   return {
     scenario: input.scenario,
     seed: input.seed,
     startUtc: new Date(input.startMs).toISOString(),
     days: input.days,
     households,
-    provider: input.provider,
+    provider: {
+      readings: total('readings'),
+      importWh: total('importWh'),
+      exportWh: total('exportWh'),
+      rejected: total('rejected'),
+    },
+    providers: input.providers,
+    sumsAgree: sumsAgree(input.providers, input.collector.held),
     collector: input.collector,
     lost: missing + Math.max(0, delivered - passedOn),
     duplicated: Math.max(0, passedOn - delivered),
@@ -123,7 +137,11 @@ export function makeReport(input: ReportInput): RunReport {
 
 /** True when nothing was lost or counted twice, nothing refused, and every register is within the class. */
 export const isGood = (report: RunReport): boolean =>
-  report.lost === 0 && report.duplicated === 0 && report.provider.rejected === 0 && report.withinClass;
+  report.lost === 0 &&
+  report.duplicated === 0 &&
+  report.provider.rejected === 0 &&
+  report.withinClass &&
+  report.sumsAgree;
 
 const kwh = (wh: number): string => (wh / 1000).toFixed(3);
 const signed = (percent: number): string => `${percent > 0 ? '+' : ''}${percent.toFixed(2)} %`;
@@ -166,6 +184,7 @@ export function formatReport(report: RunReport, k: number): string {
       `${report.simulatedSecondsPerSecond.toLocaleString('en-US')} × real time`,
     ...releaseLine(report),
     ...controlLine(report),
+    ...supplyLines(report),
   ].join('\n');
 }
 
@@ -174,6 +193,15 @@ function releaseLine({ releases }: RunReport): string[] {
   if (releases.length < 2) return [];
   const each = releases.map(({ version, gateways, meters }) => `release ${version} on ${gateways} and ${meters}`);
   return [`attested, gateways and meters: ${each.join(', ')}`];
+}
+/** Where there are several providers. */
+function supplyLines({ providers, sumsAgree }: RunReport): string[] {
+  if (providers.length < 2) return [];
+  const each = providers.map(({ name, readings, expected, bills }) => {
+    const billed = bills === 1 ? 'one bill' : `${bills} bills`;
+    return `${name}: ${readings} of ${expected.readings} readings of its customers, ${billed}`;
+  });
+  return [...each, sumsAgree ? 'each provider has its own customers’ sums' : 'the sums of the providers DO NOT agree'];
 }
 function controlLine({ control: { sent, heard, relaysOff }, households }: RunReport): string[] {
   if (sent === 0) return [];

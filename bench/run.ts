@@ -1,13 +1,15 @@
 /** A run from start to report: brings the neighbourhood up, lets the days pass, asks every party for its own figures. */
 
 import { basename } from 'node:path';
+import type { ReportRow } from '../gateway/web/household-view.ts';
 import { DAY_MS } from '../protocol/time/slots.ts';
-import { wholeSlotsBetween } from './conductor.ts';
+import { type Conductor, wholeSlotsBetween } from './conductor.ts';
 import type { GatewayTotals, Neighbourhood } from './neighbourhood.ts';
 import type { RunOptions } from './options.ts';
 import type { Progress } from './progress.ts';
 import { CLASS_FLOOR_WH, makeReport, type RunReport } from './report.ts';
 import { defaultScenarioFile, extendScenario, readScenario, type Scenario } from './scenario.ts';
+import { expectedSums, type ProviderResult } from './supply.ts';
 import { readTrace, type TraceGap } from './trace.ts';
 
 export interface PlannedRun {
@@ -80,8 +82,7 @@ export async function runDays(
     conductor.connected.map(({ gateway }) => gateway.ask('totals') as Promise<GatewayTotals>),
   );
   const collected = (await conductor.grid.collector.ask('deliveries')) as Record<string, number>;
-  const provided = (await conductor.grid.provider.ask('totals')) as RunReport['provider'];
-  const { readings, importWh, exportWh, rejected } = provided;
+  const providers = await providerResults(scenario, conductor);
   const releases = (await conductor.grid.verifier.ask('releases')) as RunReport['releases'];
   return makeReport({
     scenario: title,
@@ -104,7 +105,7 @@ export async function runDays(
       ...counts,
       ...(registers ?? { importMwh: 0, exportMwh: 0 }),
     })),
-    provider: { readings, importWh, exportWh, rejected },
+    providers,
     collector: {
       stored: collected.stored,
       held: collected.late + collected.heldBack + collected.withheld,
@@ -114,4 +115,23 @@ export async function runDays(
     control: neighbourhood.control,
     simulatedSecondsPerSecond: (endMs - startMs) / 1000 / seconds,
   });
+}
+
+async function providerResults(scenario: Scenario, { grid, connected }: Conductor): Promise<ProviderResult[]> {
+  const reports = new Map<string, ReportRow[]>();
+  for (const { household, gateway } of connected)
+    reports.set(household.id, (await gateway.ask('reports')) as ReportRow[]);
+  const expected = expectedSums(scenario, reports);
+  const parties = [grid.provider, ...grid.otherProviders];
+  return Promise.all(
+    scenario.providers.map(async ({ name }, n) => {
+      const totals = (await parties[n].ask('totals')) as Omit<
+        ProviderResult,
+        'name' | 'expected' | 'bills' | 'invoices'
+      >;
+      const bills = ((await parties[n].ask('bills')) as object[]).length;
+      const invoices = ((await parties[n].ask('invoices')) as object[]).length;
+      return { name, ...totals, expected: expected.get(name)!, bills, invoices };
+    }),
+  );
 }

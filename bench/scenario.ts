@@ -69,6 +69,8 @@ const householdSchema = v.strictObject({
   /** A recording in the UCI format instead of appliances; beside the scenario's file. */
   trace: v.optional(v.pipe(v.string(), v.minLength(1))),
   chip: v.optional(chipSchema, {}),
+  /** At the beginning; the scenario's first one where it is left out. */
+  provider: v.optional(v.string()),
 });
 
 /** `HH:MM` of UTC, on every day of the run; or one instant. Unix ms for the latter. */
@@ -108,6 +110,24 @@ const controlSchema = v.strictObject({
   forMinutes: whole(1, 24 * 60),
 });
 
+/** A provider that supplies the area. */
+const providerSchema = v.strictObject({
+  name: identifier,
+  /** Of the ordinary prices. */
+  pricePercent: v.optional(between(20, 300), 100),
+});
+
+/** A customer chooses another provider, some hours before its first day. */
+const changeSchema = v.strictObject({
+  household: v.string(),
+  /** When that day begins. */
+  at: v.pipe(
+    instant,
+    v.check((ms) => ms % DAY_MS === 0, 'is not the beginning of a day of UTC'),
+  ),
+  to: v.string(),
+});
+
 const scenarioSchema = v.strictObject({
   name: v.optional(v.string(), ''),
   seed: whole(0, 2 ** 32 - 1),
@@ -124,6 +144,10 @@ const scenarioSchema = v.strictObject({
   faults: v.optional(v.array(faultSchema), []),
   updates: v.optional(v.array(updateSchema), []),
   control: v.optional(v.array(controlSchema), []),
+  /** The first one has every household that names none. */
+  providers: v.optional(v.pipe(v.array(providerSchema), v.minLength(1), v.maxLength(20)), [{ name: 'provider' }]),
+  /** Changes of provider. */
+  changes: v.optional(v.array(changeSchema), []),
 });
 
 export interface ScenarioHousehold extends HouseholdSpec {
@@ -131,11 +155,14 @@ export interface ScenarioHousehold extends HouseholdSpec {
   /** Path of a recording, absolute. */
   trace?: string;
   chip: ChipSpec;
+  provider?: string;
 }
 
 /** As in the file: see `faultEvents` for what it means on the days of a run. */
 export type Fault = v.InferOutput<typeof faultSchema>;
 export type PlannedUpdate = v.InferOutput<typeof updateSchema>;
+export type ScenarioProvider = v.InferOutput<typeof providerSchema>;
+export type PlannedChange = v.InferOutput<typeof changeSchema>;
 export type PlannedControl = v.InferOutput<typeof controlSchema>;
 
 export interface Scenario {
@@ -150,6 +177,8 @@ export interface Scenario {
   faults: Fault[];
   updates: PlannedUpdate[];
   control: PlannedControl[];
+  providers: ScenarioProvider[];
+  changes: PlannedChange[];
 }
 
 export interface ScenarioProblem {
@@ -217,7 +246,8 @@ const householdOf = ({ kill, powerCut }: Fault): string | undefined =>
   powerCut ?? (kill?.startsWith('gateway:') ? kill.slice('gateway:'.length) : undefined);
 
 /** What no single field shows. */
-function crossCheck({ households, faults, control }: v.InferOutput<typeof scenarioSchema>): ScenarioProblem[] {
+function crossCheck(scenario: v.InferOutput<typeof scenarioSchema>): ScenarioProblem[] {
+  const { households, faults, control } = scenario;
   const problems: ScenarioProblem[] = [];
   const ids = new Set<string>();
   households.forEach((household, n) => {
@@ -232,6 +262,7 @@ function crossCheck({ households, faults, control }: v.InferOutput<typeof scenar
       problems.push({ path, message });
     }
   });
+  problems.push(...supplyProblems(scenario));
   control.forEach(({ command, limitW }, n) => {
     if ((command === 'limit') !== (limitW !== undefined))
       problems.push({ path: `control[${n}].limitW`, message: 'belongs to limit, and only to it' });
@@ -249,6 +280,31 @@ function crossCheck({ households, faults, control }: v.InferOutput<typeof scenar
       const field = fault.powerCut === undefined ? 'kill' : 'powerCut';
       problems.push({ path: `${path}.${field}`, message: `there is no household "${id}"` });
     }
+  });
+  return problems;
+}
+
+function supplyProblems({ households, providers, changes }: v.InferOutput<typeof scenarioSchema>): ScenarioProblem[] {
+  const problems: ScenarioProblem[] = [];
+  const names = new Set<string>();
+  providers.forEach(({ name }, n) => {
+    if (names.has(name)) problems.push({ path: `providers[${n}].name`, message: `"${name}" is there twice` });
+    names.add(name);
+  });
+  /** By household: who has it, and since when. */
+  const present = new Map(households.map(({ id, provider = providers[0].name }) => [id, { provider, at: 0 }]));
+  households.forEach(({ provider }, n) => {
+    if (provider !== undefined && !names.has(provider))
+      problems.push({ path: `households[${n}].provider`, message: `there is no provider "${provider}"` });
+  });
+  changes.forEach(({ household, at, to }, n) => {
+    const wrong = (field: string, message: string) => problems.push({ path: `changes[${n}].${field}`, message });
+    const before = present.get(household);
+    if (!before) wrong('household', `there is no household "${household}"`);
+    if (!names.has(to)) wrong('to', `there is no provider "${to}"`);
+    else if (before?.provider === to) wrong('to', `"${household}" has "${to}" already`);
+    if (before && at <= before.at) wrong('at', 'is not after the change before');
+    present.set(household, { provider: to, at });
   });
   return problems;
 }
@@ -283,7 +339,8 @@ export function extendScenario(scenario: Scenario, count: number, seed = scenari
     const id = householdOf(fault);
     return id === undefined || ids.has(id);
   });
-  return { ...scenario, households, faults };
+  const changes = scenario.changes.filter(({ household }) => ids.has(household));
+  return { ...scenario, households, faults, changes };
 }
 
 /** Half of them are flats; every third of the others has panels. */

@@ -3,6 +3,7 @@ import { PROVIDER_PARTY_PATTERN } from '../../protocol/readings/provider.ts';
 import { brokerAccess, clockKind, count } from '../shared/config.ts';
 import { billingConfig } from './billing.ts';
 import { controlConfig } from './control.ts';
+import { invoicesConfig } from './invoices.ts';
 
 export const providerConfig = v.strictObject({
   stateDir: v.string(),
@@ -24,6 +25,8 @@ export const providerConfig = v.strictObject({
   billing: v.optional(billingConfig),
   /** Messages to appliances; absent: none. */
   control: v.optional(controlConfig),
+  /** The grid operator's invoices; absent: they come on paper. */
+  invoices: v.optional(invoicesConfig),
   clock: clockKind,
 });
 export type ProviderConfig = v.InferOutput<typeof providerConfig>;

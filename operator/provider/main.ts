@@ -9,6 +9,7 @@ import { runParty, startParty } from '../shared/party.ts';
 import { startBilling } from './billing.ts';
 import { providerConfig } from './config.ts';
 import { startControl } from './control.ts';
+import { openInvoices } from './invoices.ts';
 import { Provider } from './steps.ts';
 import { ProviderStore } from './store.ts';
 
@@ -30,6 +31,8 @@ await startParty('provider', async (configFile) => {
   const control =
     config.control &&
     (await startControl(config.control, config.stateDir, (topic, bytes) => connection.publish(topic, bytes)));
+
+  const invoices = config.invoices && openInvoices(config.invoices, config.stateDir);
 
   const connection = connectToBroker(config.broker, {
     role: config.party,
@@ -59,6 +62,7 @@ await startParty('provider', async (configFile) => {
       advance: (nowMs) => {
         billing?.advance(nowMs);
         control?.advance(nowMs);
+        invoices?.advance(nowMs);
       },
       delivered: async () => {},
       pending: () => 0,
@@ -68,12 +72,14 @@ await startParty('provider', async (configFile) => {
         bills: () => billing?.bills() ?? [],
         prices: () => billing?.prices() ?? [],
         control: () => control?.sent() ?? [],
+        invoices: () => invoices?.all() ?? [],
         health: () => ({ connected: connection.connected, ...provider.counters.read() }),
       },
       close: async () => {
         await connection.close();
         await billing?.close();
         await control?.close();
+        await invoices?.close();
         store.close();
       },
     },
