@@ -12,6 +12,7 @@ import { attestationConfig, resolveAttestationConfig } from './attestation/confi
 import { billingConfig, resolveBillingConfig } from './billing/config.ts';
 import { controlSettings, resolvedControl } from './control/config.ts';
 import { doorConfig, resolveDoorConfig } from './door/config.ts';
+import { integrationsConfig, resolveIntegrationsConfig } from './integrations/config.ts';
 import { resolveUpdatesConfig, updatesConfig } from './update/config.ts';
 import { gridOperatorSettings } from './yearly/start.ts';
 
@@ -89,6 +90,8 @@ const schema = v.strictObject({
   door: v.optional(doorConfig),
   /** Releases of meter and gateway; absent: both are updated by hand. */
   updates: v.optional(updatesConfig),
+  /** The home's other systems; absent: none is told anything. */
+  integrations: v.optional(integrationsConfig),
   /** The customer's page; null: none. Port 0 takes any free one. */
   web: v.nullable(v.strictObject({ port: port(0), host: name })),
   clock: v.optional(v.picklist(['conductor', 'system'], 'is neither conductor nor system'), 'system'),
@@ -132,6 +135,7 @@ export function loadConfig(file: string): GatewayConfig {
     billing: config.billing && resolveBillingConfig(config.billing, (path) => resolve(base, path)),
     door: config.door && resolveDoorConfig(config.door, (path) => resolve(base, path)),
     updates: config.updates && resolveUpdatesConfig(config.updates, (path) => resolve(base, path)),
+    integrations: config.integrations && resolveIntegrationsConfig(config.integrations, (path) => resolve(base, path)),
     identity: config.identity && {
       ...config.identity,
       caFile: resolve(base, config.identity.caFile),

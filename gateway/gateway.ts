@@ -15,6 +15,7 @@ import { HouseholdControl } from './control/start.ts';
 import type { Door } from './door/door.ts';
 import { openDoor } from './door/open.ts';
 import { Household } from './household.ts';
+import { Integrations } from './integrations/start.ts';
 import { HouseholdLedger } from './ledger/household-ledger.ts';
 import { type MeterChannel, openChannel } from './meter/channel.ts';
 import { MeterLink } from './meter/link.ts';
@@ -57,6 +58,8 @@ export class Gateway {
   /** Null: nothing leaves this house without a name. */
   readonly door: Door | null;
   readonly household: Household;
+  /** Null: none of the home's other systems is told anything. */
+  readonly integrations: Integrations | null;
   #page: Page | null = null;
 
   constructor(config: GatewayConfig, clock: Clock, log: (line: string) => void) {
@@ -212,6 +215,15 @@ export class Gateway {
       updates: this.updates,
       supply: this.yearly?.supply,
     });
+    this.integrations = config.integrations
+      ? new Integrations({
+          config: config.integrations,
+          id: config.householdId,
+          version: this.updates?.view.version ?? 0,
+          source: this.household,
+          log,
+        })
+      : null;
     this.#log = log;
   }
   readonly #log: (line: string) => void;
@@ -225,6 +237,7 @@ export class Gateway {
     this.link.start();
     this.uplink.start();
     await this.control?.start();
+    await this.integrations?.start();
     const { web, dataDir } = this.config;
     if (web === null) return {};
     const { startPage } = await import('./web/server.ts'); // a gateway without a page needs none of it
@@ -244,6 +257,7 @@ export class Gateway {
     this.yearly?.tick();
     this.billing?.tick();
     this.door?.tick();
+    this.integrations?.tick();
   }
 
   /** When everything that can be done now is done: delivered and acknowledged, asked and answered. */
@@ -298,6 +312,7 @@ export class Gateway {
 
   async close(): Promise<void> {
     await this.#page?.close();
+    await this.integrations?.close();
     await this.control?.close();
     await this.yearly?.close();
     this.images.close();

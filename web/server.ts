@@ -13,6 +13,7 @@ import { join } from 'node:path';
 import Fastify from 'fastify';
 import { Documents, readAssets } from './assets.ts';
 import { authorityTag, openServerCertificate, type ServerCertificate } from './certificates.ts';
+import { isBearer } from './login/bearer.ts';
 import { LoginGuard } from './login/guard.ts';
 import { Password } from './login/password.ts';
 import { addLogin, html, tokenOf } from './login/routes.ts';
@@ -23,6 +24,9 @@ const CERTIFICATE_CHECK_MS = 12 * 3_600_000;
 /** A form has a few hundred bytes; nothing larger is ever sent to a page. */
 const MAX_BODY_BYTES = 4_096;
 const MAX_CONNECTIONS = 256;
+
+/** Below the folder of keys: the hash of the token of scripts. */
+export const TOKEN_FILE = 'api-token';
 
 export interface WebOptions {
   /** Where keys, certificates, the password's hash and the sessions are kept. */
@@ -97,10 +101,15 @@ export async function startWebServer(options: WebOptions): Promise<Page> {
     sessions,
     guard,
     cookieName,
+    isBearer: (header) => isBearer(join(directory, TOKEN_FILE), header),
     log,
     onSessionsEnded: () => onSessionsEnded?.(),
   });
-  options.addRoutes(server, { isAllowed: (request) => sessions.isValid(tokenOf(request, { cookieName })) });
+  options.addRoutes(server, {
+    isAllowed: (request) =>
+      sessions.isValid(tokenOf(request, { cookieName })) ||
+      isBearer(join(directory, TOKEN_FILE), request.headers.authorization),
+  });
 
   const assets = readAssets(pageFolder);
   for (const place of ['/page/:name', '/web/page/:name']) {

@@ -5,6 +5,7 @@
  *   backup FILE [CONFIG]                 the household in one file, under a passphrase
  *   restore FILE [--new-tpm] [CONFIG]    puts it back into an empty data folder; --new-tpm: this is another gateway
  *   password [CONFIG]                    a new password for the page, shown once; the gateway is to be restarted
+ *   token [CONFIG]                       a token with which scripts may read /api, shown once, in the place of the last
  *
  * CONFIG is /etc/quietmeter/gateway.json where it is not said. The passphrase is asked for, or read from the file that
  * QUIETMETER_PASSPHRASE_FILE names; it is never an argument, which others could see.
@@ -13,14 +14,16 @@ import { readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { Writable } from 'node:stream';
+import { makeToken } from '../../web/login/bearer.ts';
 import { Password } from '../../web/login/password.ts';
+import { TOKEN_FILE } from '../../web/server.ts';
 import { loadConfig } from '../config.ts';
 import { makeBackup, restoreBackup } from './backup.ts';
 import { checkGateway, describeFindings } from './check.ts';
 
 const CONFIG = '/etc/quietmeter/gateway.json';
 const USAGE =
-  'usage: quietmeter check [CONFIG] | backup FILE [CONFIG] | restore FILE [--new-tpm] [CONFIG] | password [CONFIG]';
+  'usage: quietmeter check [CONFIG] | backup FILE [CONFIG] | restore FILE [--new-tpm] [CONFIG] | password [CONFIG] | token [CONFIG]';
 
 const [, , command, ...words] = process.argv;
 const options = words.filter((word) => word.startsWith('--'));
@@ -32,6 +35,7 @@ try {
   else if (command === 'backup' && names[0]) await back(names[0], names[1]);
   else if (command === 'restore' && names[0]) await restore(names[0], names[1]);
   else if (command === 'password') await newPassword(names[0]);
+  else if (command === 'token') newToken(names[0]);
   else throw new Error(USAGE);
 } catch (error) {
   console.error((error as Error).message);
@@ -63,6 +67,14 @@ async function newPassword(config = CONFIG): Promise<void> {
   rmSync(file, { force: true });
   const { first } = await Password.open(file);
   console.log(`password, shown this once: ${first}\nrestart the gateway: sudo systemctl restart quietmeter`);
+}
+
+function newToken(config = CONFIG): void {
+  const { dataDir } = loadConfig(config);
+  const token = makeToken(join(dataDir, 'web', TOKEN_FILE));
+  console.log(
+    `token, shown this once: ${token}\ncurl --cacert ca.crt -H 'Authorization: Bearer TOKEN' https://GATEWAY/api/status`,
+  );
 }
 
 async function passphrase(): Promise<string> {

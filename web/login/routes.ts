@@ -1,6 +1,6 @@
 /**
  * Logging in and out and changing the password, with plain forms that work without scripts. Also the two rules for every
- * other route: a session is needed unless the route stands in OPEN_ROUTES, and what changes something must come from a
+ * other route: a session (or, for reading, a script's token) is needed unless the route stands in OPEN_ROUTES, and what changes something must come from a
  * document of this very origin (SameSite alone does not tell ports of one host apart).
  */
 import cookie from '@fastify/cookie';
@@ -21,6 +21,8 @@ export interface Login {
   guard: LoginGuard;
   /** Cookies do not tell ports of one host apart: each machine has a name of its own. */
   cookieName: string;
+  /** Whether a header `Authorization` is one that may read (login/bearer.ts). */
+  isBearer: (header: string | undefined) => boolean;
   log: (line: string) => void;
   /** Sessions have ended: what they hold open is to be closed. */
   onSessionsEnded: () => void;
@@ -36,7 +38,11 @@ export async function addLogin(server: PageServer, login: Login): Promise<void> 
   );
 
   server.addHook('onRequest', async (request, reply) => {
-    if (!OPEN_ROUTES.has(request.routeOptions.url ?? '') && !sessions.isValid(tokenOf(request, login))) {
+    const open = OPEN_ROUTES.has(request.routeOptions.url ?? '');
+    const reads = request.method === 'GET' && request.url.startsWith('/api/');
+    const allowed =
+      sessions.isValid(tokenOf(request, login)) || (reads && login.isBearer(request.headers.authorization));
+    if (!open && !allowed) {
       if (request.url.startsWith('/api/')) return reply.code(401).send({ error: 'log in first' });
       return reply.redirect('/login', 303);
     }
