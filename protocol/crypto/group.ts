@@ -399,6 +399,57 @@ function signedDigits(magnitudes: readonly bigint[], width: number, windows: num
   return digits;
 }
 
+/**
+ * Folds blocks onto each other: result[i] = Σ_j scalars[j]·elements[i + j·n], n = elements.length / scalars.length. The scalars are the
+ * same for all i, so their digits (width-5 non-adjacent form) are found once, and all terms of a result share its doublings (Straus,
+ * "Addition chains of vectors", 1964). Variable time.
+ */
+export function foldBlocks(elements: readonly Element[], scalars: readonly bigint[]): Element[] {
+  const n = elements.length / scalars.length;
+  const digits = scalars.map((scalar) => nonAdjacent(modulo(scalar)));
+  const length = Math.max(...digits.map((d) => d.length));
+  const results = inputs.at(n * POINT);
+  const odd = buckets.at(scalars.length * ODD_MULTIPLES * POINT);
+  for (let i = 0; i < n; i++) {
+    for (let j = 0; j < scalars.length; j++) {
+      const first = odd + j * ODD_MULTIPLES * POINT;
+      mcl._mclBnG1_dbl(B, put(first, elements[i + j * n]));
+      for (let k = 1; k < ODD_MULTIPLES; k++) mcl._mclBnG1_add(first + k * POINT, first + (k - 1) * POINT, B);
+    }
+    mcl._mclBnG1_normalizeVec(odd, odd, scalars.length * ODD_MULTIPLES); // additions of affine points are faster
+    mcl._mclBnG1_clear(A);
+    for (let bit = length - 1; bit >= 0; bit--) {
+      mcl._mclBnG1_dbl(A, A);
+      for (let j = 0; j < scalars.length; j++) {
+        const digit = digits[j][bit];
+        if (digit > 0) mcl._mclBnG1_add(A, A, odd + (j * ODD_MULTIPLES + (digit >> 1)) * POINT);
+        else if (digit < 0) mcl._mclBnG1_sub(A, A, odd + (j * ODD_MULTIPLES + (-digit >> 1)) * POINT);
+      }
+    }
+    heap().copyWithin(results + i * POINT, A, A + POINT);
+  }
+  return Element.take(results, n);
+}
+const NAF_WIDTH = 5;
+const ODD_MULTIPLES = 1 << (NAF_WIDTH - 2);
+
+/** Odd digits between −2^4 and 2^4, each followed by at least four zeros; the least significant first. */
+function nonAdjacent(scalar: bigint): Int8Array {
+  const digits = new Int8Array(258);
+  let rest = scalar;
+  let bit = 0;
+  for (; rest > 0n; bit++) {
+    if (rest & 1n) {
+      let digit = Number(rest & 31n);
+      if (digit >= 16) digit -= 32;
+      digits[bit] = digit;
+      rest -= BigInt(digit);
+    }
+    rest >>= 1n;
+  }
+  return digits.subarray(0, Math.max(1, bit));
+}
+
 // ── generators ──
 
 /**
