@@ -45,9 +45,9 @@ const SPACE_MOST = 15;
 const IDS = 268435456;
 const DELETED = 65535;
 /** Pages that only moving may begin: it must always be able to end. */
-const RESERVED_PAGES = 3;
+const RESERVED_PAGES = 4;
 /** From so few free pages on the oldest page is emptied. */
-const FEW_PAGES = 6;
+const FEW_PAGES = 7;
 /** Of the pages that are not to be free, how much may count: the rest is what makes going round cheap. */
 const LOAD = 0.65;
 /** One step of moving looks at so many commits, and writes one: it lies between two windows. */
@@ -191,7 +191,7 @@ export class Vault {
     const body = new Uint8Array(paddedLength(bytes));
     let at = 0;
     for (const entry of entries) at = putEntry(body, at, keyOf(entry.space, entry.id), entry.value);
-    this.makeRoom(body.length);
+    this.makeRoom();
     const place = this.log!.append(body, this.log!.tail);
     for (const entry of entries) {
       const key = keyOf(entry.space, entry.id);
@@ -227,12 +227,12 @@ export class Vault {
     }
   }
 
-  /** Sees to it that the next commit leaves the pages that moving needs. */
-  makeRoom(bytes: number): void {
+  /** Sees to it that a commit leaves the pages that moving needs. */
+  makeRoom(): void {
     const log = this.log!;
     // more steps than it takes to move all there is: it does not come to that
     let steps = log.pages * log.wordsPerPage;
-    while (bytes > log.room() && log.freePages() <= RESERVED_PAGES) {
+    while (log.freePages() <= RESERVED_PAGES) {
       this.move();
       if (--steps === 0) throw vaultError('no page could be emptied');
     }
