@@ -6,7 +6,7 @@
  *   household     {"generator": true} where there is a photovoltaic system or the like: export is no reversed clamp then
  */
 import { JOURNAL_REGION, layoutOf } from '../hardware/flash.ts';
-import { SESSION_RANDOM } from '../protocol/wire/sessions.ts';
+import { SESSION_LEDGER, SESSION_RANDOM, SESSION_STORE } from '../protocol/wire/sessions.ts';
 import { Adc } from './board/adc.ts';
 import { vaultNatives } from './board/cipher.ts';
 import { kickWatchdog, meterId, startWatchdog, uptimeMs } from './board/clock.ts';
@@ -24,9 +24,13 @@ import { EnergyRegisters } from './metering/registers.ts';
 import { ReversedClamp } from './metering/reversed-clamp.ts';
 import { Random } from './random/random.ts';
 import { Relay } from './relay.ts';
+import { LedgerSession } from './session/ledger.ts';
 import { Randomness } from './session/randomness.ts';
+import { SealedValues } from './session/sealed-values.ts';
 import { ImageReceiver } from './update/image-receiver.ts';
 import { Journal } from './wallet/journal.ts';
+import { AllocationLedger } from './wallet/ledger.ts';
+import { Sealer } from './wallet/sealed.ts';
 import { Vault } from './wallet/vault.ts';
 
 /** First 16 hex digits of the bundle's SHA-256, taken with this text here and put in its place by the build. */
@@ -80,6 +84,12 @@ const vault = region ? new Vault(flashPages(region), vaultNatives, () => random.
 const randomness = new Randomness(random, vault, (body) => sessions.say(SESSION_RANDOM, body));
 sessions.add(randomness);
 meter.vault = vault;
+randomness.ready = () => {
+  if (!vault) return;
+  const ledger = new AllocationLedger(vault, journal);
+  sessions.add(new LedgerSession(ledger, (body) => sessions.say(SESSION_LEDGER, body)));
+  sessions.add(new SealedValues(new Sealer(vault), (body) => sessions.say(SESSION_STORE, body)));
+};
 
 const booted = global.bootedImage;
 if (booted) {
