@@ -6,6 +6,7 @@ import { csvOf } from './csv.ts';
 import { addHouse } from './house-api.ts';
 import type { HouseholdView } from './household-view.ts';
 import type { EventSink, LiveStream } from './live-stream.ts';
+import { OPENAPI } from './openapi.ts';
 import { REGISTERS } from './page/obis.ts';
 import { decodeRange } from './queries.ts';
 
@@ -24,6 +25,7 @@ export interface Api {
 }
 
 export function addApi(server: PageServer, api: Api): void {
+  server.get('/api/openapi.json', async () => OPENAPI);
   addMeasured(server, api);
   addHouse(server, api.view);
 }
