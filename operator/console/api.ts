@@ -1,11 +1,14 @@
 /** What the console's page reads and does. Everything stands behind the login, and what changes something must come from the page. */
-import type * as v from 'valibot';
-import { FLEET_REVOCATION, fleetDeviceCall } from '../../protocol/attestation/fleet.ts';
+import * as v from 'valibot';
+import { FLEET_QUERY, FLEET_REVOCATION, fleetDeviceCall } from '../../protocol/attestation/fleet.ts';
 import { fitting, ServiceError } from '../../protocol/services/call.ts';
 import { BadInput } from '../../web/forms.ts';
 import type { PageServer } from '../../web/page-server.ts';
 import type { Watch } from './overview.ts';
 import type { Parties } from './parties.ts';
+
+const ROWS = 20;
+const ROWS_WANTED = v.pipe(v.number(), v.integer('is no whole number'), v.minValue(1), v.maxValue(2000));
 
 export interface ConsoleApi {
   watch: Watch;
@@ -14,7 +17,16 @@ export interface ConsoleApi {
 }
 
 export function addConsoleApi(server: PageServer, { watch, parties, log }: ConsoleApi): void {
-  server.get('/api/overview', () => watch.overview());
+  server.get('/api/overview', (request) => {
+    const { state = '', text = '', most = String(ROWS), open = '' } = request.query as Record<string, string>;
+    const { from: _, ...look } = checked('query', FLEET_QUERY, {
+      state: state || null,
+      text,
+      from: 0,
+      open: open || null,
+    });
+    return watch.overview({ ...look, most: checked('query.most', ROWS_WANTED, Number(most)) });
+  });
 
   server.get('/api/device', async (request) => {
     const { device } = checked('query', fleetDeviceCall.body, { ...(request.query as object) });

@@ -1,16 +1,17 @@
-/** What every look at the console starts from. Several readers in the same moment are one question to the parties. */
-import type { FleetDevice, FleetRelease } from '../../protocol/attestation/fleet.ts';
+/** What every look at the console starts from. Several readers of the same in the same moment are one question to the parties. */
+import type { FleetRelease } from '../../protocol/attestation/fleet.ts';
 import type { SentControl } from '../../protocol/control/services.ts';
 import { ServiceError } from '../../protocol/services/call.ts';
-import type { Parties } from './parties.ts';
+import type { Fleet, FleetLook, Parties } from './parties.ts';
 
 /** Transport time. */
 const HOLDS_MS = 1_500;
+/** Different looks that are remembered. */
+const LOOKS_MOST = 64;
 
 export interface Overview {
-  /** The verifier's time of what follows; null: it has never answered. */
-  nowMs: number | null;
-  devices: FleetDevice[];
+  /** What of the fleet fits what somebody looks at; null: the verifier has never answered. */
+  fleet: Fleet | null;
   releases: FleetRelease[];
   /** Null: there is no provider to ask. */
   control: SentControl[] | null;
@@ -18,12 +19,22 @@ export interface Overview {
   troubles: { party: 'verifier' | 'provider'; sentence: string }[];
 }
 
+interface Kept {
+  overview: Promise<Overview>;
+  /** When it came; infinite while it is under way. */
+  atMs: number;
+}
+
 export class Watch {
   readonly #parties: Parties;
   readonly #nowMs: () => number;
-  #shown: Overview = { nowMs: null, devices: [], releases: [], control: null, troubles: [] };
-  #atMs = Number.NEGATIVE_INFINITY;
-  #looking: Promise<Overview> | null = null;
+  readonly #kept = new Map<string, Kept>();
+  /** What the parties said last, for when they are silent. */
+  #last: Pick<Overview, 'releases' | 'control'> & { fleet: Fleet | null } = {
+    fleet: null,
+    releases: [],
+    control: null,
+  };
 
   constructor(parties: Parties, nowMs: () => number = () => performance.now()) {
     this.#parties = parties;
@@ -31,24 +42,29 @@ export class Watch {
   }
 
   /** Never fails: a party that does not answer is a trouble in it. */
-  overview(): Promise<Overview> {
-    if (this.#looking) return this.#looking;
-    if (this.#nowMs() - this.#atMs < HOLDS_MS) return Promise.resolve(this.#shown);
-    this.#looking = this.#look().finally(() => {
-      this.#looking = null;
+  overview(look: FleetLook): Promise<Overview> {
+    const key = JSON.stringify(look);
+    const known = this.#kept.get(key);
+    if (known && this.#nowMs() - known.atMs < HOLDS_MS) return known.overview;
+    const kept: Kept = { overview: this.#look(look), atMs: Number.POSITIVE_INFINITY };
+    this.#kept.delete(key);
+    this.#kept.set(key, kept);
+    if (this.#kept.size > LOOKS_MOST) this.#kept.delete(this.#kept.keys().next().value!);
+    void kept.overview.then(() => {
+      kept.atMs = this.#nowMs();
     });
-    return this.#looking;
+    return kept.overview;
   }
 
   /** Something was changed: the next look asks anew. */
   forget(): void {
-    this.#atMs = Number.NEGATIVE_INFINITY;
+    this.#kept.clear();
   }
 
-  async #look(): Promise<Overview> {
+  async #look(look: FleetLook): Promise<Overview> {
     const parties = this.#parties;
     const troubles: Overview['troubles'] = [];
-    const last = this.#shown;
+    const last = this.#last;
     const attempt = async <T>(party: 'verifier' | 'provider', question: () => Promise<T>, otherwise: T): Promise<T> => {
       try {
         return await question();
@@ -58,13 +74,12 @@ export class Watch {
         return otherwise;
       }
     };
-    const [seen, released, control] = await Promise.all([
-      attempt('verifier', () => parties.fleet(), { nowMs: last.nowMs, devices: last.devices }),
+    const [fleet, releases, control] = await Promise.all([
+      attempt('verifier', () => parties.fleet(look), last.fleet),
       attempt('verifier', () => parties.releases(), last.releases),
       parties.controlSent ? attempt('provider', parties.controlSent, last.control ?? []) : null,
     ]);
-    this.#shown = { ...seen, releases: released, control, troubles };
-    this.#atMs = this.#nowMs();
-    return this.#shown;
+    this.#last = { fleet, releases, control };
+    return { fleet, releases, control, troubles };
   }
 }

@@ -10,8 +10,9 @@
 import type * as v from 'valibot';
 import {
   FLEET_PAGE_MOST,
-  type FleetDevice,
   type FleetEvidence,
+  type FleetPage,
+  type FleetQuery,
   type FleetRelease,
   type FleetRevocation,
   fleetDeviceCall,
@@ -24,15 +25,18 @@ import { controlSentCall, type SentControl } from '../../protocol/control/servic
 import { DEVICE } from '../../protocol/identity/devices.ts';
 import { callAs, type ServiceOf } from '../shared/client.ts';
 
-export interface Fleet {
-  /** The verifier's time: ages are counted from it. */
-  nowMs: number;
-  devices: FleetDevice[];
+/** What somebody looks at, and how many rows they want to see. */
+export interface FleetLook extends Omit<FleetQuery, 'from'> {
+  most: number;
+}
+export interface Fleet extends FleetPage {
+  /** Whether more fit than are here. */
+  more: boolean;
 }
 
 /** Each throws ServiceError, whose message may be shown. */
 export interface Parties {
-  fleet(): Promise<Fleet>;
+  fleet(look: FleetLook): Promise<Fleet>;
   /** Newest first. */
   evidenceOf(device: string): Promise<FleetEvidence[]>;
   releases(): Promise<FleetRelease[]>;
@@ -54,13 +58,16 @@ export function askServices({ verifier, gridOperator, provider }: Services): Par
     body?: object,
   ): Promise<v.InferOutput<S>> => callAs(verifier, { ...verifier, ...call, body });
   return {
-    async fleet() {
-      const devices: FleetDevice[] = [];
-      for (;;) {
-        const page = await ask(fleetDevicesCall, { after: devices.at(-1)?.device ?? '' });
+    async fleet({ most, ...query }) {
+      const first = await ask(fleetDevicesCall, { ...query, from: 0 });
+      const { devices } = first;
+      let full = devices.length === FLEET_PAGE_MOST;
+      while (full && devices.length < most) {
+        const page = await ask(fleetDevicesCall, { ...query, from: devices.length });
         devices.push(...page.devices);
-        if (page.devices.length < FLEET_PAGE_MOST) return { nowMs: page.nowMs, devices };
+        full = page.devices.length === FLEET_PAGE_MOST;
       }
+      return { ...first, devices: devices.slice(0, most), more: full || devices.length > most };
     },
     evidenceOf: async (device) => (await ask(fleetDeviceCall, { device })).evidence,
     releases: async () => (await ask(fleetReleasesCall, {})).releases,

@@ -2,13 +2,13 @@
 import { readReasons } from '../../protocol/attestation/attestation-result.ts';
 import {
   EVIDENCE_MOST,
-  FLEET_PAGE_MOST,
   type FleetEvidence,
   fleetDeviceCall,
   fleetDevicesCall,
   fleetReinstateCall,
   fleetReleasesCall,
   fleetRevokeCall,
+  lookAt,
 } from '../../protocol/attestation/fleet.ts';
 import { Refusal, type Route, roleRoute } from '../shared/service.ts';
 import type { Releases } from './releases.ts';
@@ -33,14 +33,13 @@ export function consoleRoutes({ verifier, store, releases }: ConsoleParts): Rout
     handle: NonNullable<Parameters<typeof roleRoute<S>>[1]['handle']>,
   ): Route => roleRoute<S>(ROLES, { method: 'POST', path: call.path, body: call.body, handle });
   return [
-    route(fleetDevicesCall, ({ after }) => ({
-      nowMs: verifier.nowMs ?? 0,
-      devices: verifier
-        .fleet()
-        .filter(({ device }) => device > after)
-        .slice(0, FLEET_PAGE_MOST)
-        .map((row) => ({ ...row, revocation: store.revocation(row.device) })),
-    })),
+    route(fleetDevicesCall, (query) =>
+      lookAt(
+        verifier.fleet().map((row) => ({ ...row, revocation: store.revocation(row.device) })),
+        query,
+        verifier.nowMs ?? 0,
+      ),
+    ),
     route(fleetDeviceCall, ({ device }) => {
       known(device);
       return { evidence: store.evidenceOf(device, EVIDENCE_MOST).map((kept) => evidenceOf(store, kept)) };

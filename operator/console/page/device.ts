@@ -42,10 +42,12 @@ export function openDevice(device: FleetDevice, atMs: number): void {
   void load(device.device);
 }
 
+/** Which device is looked at; null: none. */
+export const openedDevice = (): string | null => current?.device ?? null;
+
 /** The fleet was read again. */
-export function refreshDevice(devices: FleetDevice[], atMs: number): void {
-  const again = devices.find(({ device }) => device === current?.device);
-  if (!again) return;
+export function refreshDevice(again: FleetDevice | null, atMs: number): void {
+  if (!again || again.device !== current?.device) return;
   const grown = again.seenMs !== current?.seenMs;
   show(again, atMs);
   if (grown) void load(again.device);

@@ -1,56 +1,62 @@
-/** The table of devices: filtered by state and by what is typed, what wants a person first. */
-import type { FleetDevice } from '../../../protocol/attestation/fleet.ts';
+/** The table of devices: the verifier filters by state and by what is typed, and puts first what wants a person first. */
+import type { FleetDevice, FleetPage } from '../../../protocol/attestation/fleet.ts';
 import { byId, html, setText } from '../../../web/page/dom.ts';
 import { formatAge, formatNumber, plural } from '../../../web/page/format.ts';
 import { ageOf, localTimes, mark, STATES, type State, stateLine, WORDS } from './states.ts';
 
 const ROWS_FIRST = 20;
 const ROWS_MORE = 200;
+/** After the last key, before the verifier is asked. */
+const TYPED_MS = 250;
 
-export interface FleetData {
-  nowMs: number;
-  devices: FleetDevice[];
+export interface FleetData extends FleetPage {
+  more: boolean;
 }
 
-let data: FleetData = { nowMs: 0, devices: [] };
 let only: State | null = null;
 let rowsMost = ROWS_FIRST;
 let shown = '';
 let open: (device: FleetDevice) => void = () => {};
+let changed: () => void = () => {};
 
-export function setUpFleet(onOpen: (device: FleetDevice) => void): void {
+export function setUpFleet(onOpen: (device: FleetDevice) => void, onChange: () => void): void {
   open = onOpen;
-  byId('search').addEventListener('input', () => draw());
+  changed = onChange;
+  let typing = 0;
+  byId('search').addEventListener('input', () => {
+    rowsMost = ROWS_FIRST;
+    clearTimeout(typing);
+    typing = window.setTimeout(changed, TYPED_MS);
+  });
   byId('more').addEventListener('click', () => {
     rowsMost += ROWS_MORE;
-    draw();
+    changed();
   });
 }
 
-export function showFleet(next: FleetData): void {
-  data = next;
-  draw();
-}
+/** What is looked at, as operator/console/api.ts takes it. */
+export const wantedRows = (): Record<string, string> => ({
+  state: only ?? '',
+  text: byId<HTMLInputElement>('search').value.trim(),
+  most: String(rowsMost),
+});
 
-function draw(): void {
-  const typed = byId<HTMLInputElement>('search').value.trim().toLowerCase();
-  const found = data.devices.filter((row) => matches(row, typed));
-  drawFilters(found);
-  const rows = found.filter(({ state }) => only === null || state === only).sort(byUrgency);
-  setText(byId('fleet-summary'), summaryOf(data.devices));
-  byId('more').hidden = rows.length <= rowsMost;
-  const text = JSON.stringify([rows.slice(0, rowsMost), Math.floor(data.nowMs / 60_000), rowsMost]);
+export function showFleet({ nowMs, devices, counts, all, more }: FleetData): void {
+  drawFilters(counts);
+  setText(byId('fleet-summary'), summaryOf(all));
+  byId('more').hidden = !more;
+  const text = JSON.stringify([devices, Math.floor(nowMs / 60_000)]);
   if (text === shown) return; // a row that has the focus keeps it
   shown = text;
   const focused = document.activeElement?.getAttribute('data-device');
   const body = byId<HTMLTableElement>('devices').tBodies[0];
-  body.replaceChildren(...rows.slice(0, rowsMost).map(rowOf));
-  if (rows.length === 0)
+  body.replaceChildren(...devices.map((row) => rowOf(row, nowMs)));
+  if (devices.length === 0)
     body.append(html('tr', {}, html('td', { colspan: 5, class: 'nothing' }, 'No device like this.')));
   if (focused) body.querySelector<HTMLElement>(`[data-device="${CSS.escape(focused)}"]`)?.focus();
 }
 
-function drawFilters(found: FleetDevice[]): void {
+function drawFilters(counts: FleetPage['counts']): void {
   const place = byId('filters');
   if (place.querySelector('button') === null) {
     for (const state of [null, ...STATES]) {
@@ -60,21 +66,22 @@ function drawFilters(found: FleetDevice[]): void {
       button.addEventListener('click', () => {
         only = state;
         rowsMost = ROWS_FIRST;
-        draw();
+        changed();
       });
       place.append(button);
     }
   }
   for (const button of place.querySelectorAll('button')) {
     const state = button.dataset.filter;
-    const count = state === 'all' ? found.length : found.filter((row) => row.state === state).length;
+    const every = Object.values(counts).reduce((sum, one) => sum + one, 0);
+    const count = state === 'all' ? every : counts[state as State];
     setText(button.querySelector('b')!, formatNumber(count, 0));
     button.setAttribute('aria-pressed', String((only ?? 'all') === state));
     button.classList.toggle('none', count === 0);
   }
 }
 
-function rowOf(row: FleetDevice): HTMLElement {
+function rowOf(row: FleetDevice, nowMs: number): HTMLElement {
   const { device, address, area, why, warnings, seenMs, gatewayVersion, meterVersion } = row;
   const name = html('button', { type: 'button', class: 'device', 'data-device': device }, address ?? 'In stock');
   name.addEventListener('click', () => open(row));
@@ -88,7 +95,7 @@ function rowOf(row: FleetDevice): HTMLElement {
     html('td', {}, stateLine(row.state)),
     html('td', {}, name, html('span', { class: 'sub' }, [area, device].filter(Boolean).join(' · '))),
     words,
-    html('td', { class: 'number age' }, seenMs === null ? '–' : `${formatAge(ageOf(seenMs, data.nowMs))} ago`),
+    html('td', { class: 'number age' }, seenMs === null ? '–' : `${formatAge(ageOf(seenMs, nowMs))} ago`),
     html('td', { class: 'number release' }, releasesOf(gatewayVersion, meterVersion)),
   );
 }
@@ -99,21 +106,10 @@ export function releasesOf(gateway: number | null, meter: number | null): string
   return gateway === meter ? `${gateway}` : `${gateway ?? '–'} / ${meter ?? '–'}`;
 }
 
-function summaryOf(devices: FleetDevice[]): string {
-  if (devices.length === 0) return 'No device is registered yet.';
-  const trusted = devices.filter(({ state }) => state === 'trusted').length;
-  const troubled = devices.filter(({ state }) => state === 'failed' || state === 'expired').length;
-  const all = trusted === devices.length;
-  if (all) return `All ${plural(devices.length, 'device is', 'devices are')} trusted.`;
+function summaryOf({ devices, trusted, troubled }: FleetPage['all']): string {
+  if (devices === 0) return 'No device is registered yet.';
+  if (trusted === devices) return `All ${plural(devices, 'device is', 'devices are')} trusted.`;
   const trouble =
     troubled === 0 ? 'Nothing is wrong with the others.' : `${plural(troubled, 'wants', 'want')} somebody to look at.`;
-  return `${formatNumber(trusted, 0)} of ${plural(devices.length, 'device is', 'devices are')} trusted. ${trouble}`;
+  return `${formatNumber(trusted, 0)} of ${plural(devices, 'device is', 'devices are')} trusted. ${trouble}`;
 }
-
-const matches = ({ address, area, device }: FleetDevice, typed: string): boolean =>
-  [address, area, device].some((text) => text?.toLowerCase().includes(typed));
-
-const byUrgency = (a: FleetDevice, b: FleetDevice): number =>
-  STATES.indexOf(a.state) - STATES.indexOf(b.state) ||
-  (a.address ?? '~').localeCompare(b.address ?? '~', undefined, { numeric: true }) ||
-  (a.device < b.device ? -1 : 1);

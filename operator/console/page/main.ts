@@ -4,15 +4,14 @@ import type { SentControl } from '../../../protocol/control/services.ts';
 import { byId, html, setText } from '../../../web/page/dom.ts';
 import { formatDay, formatSeconds } from '../../../web/page/format.ts';
 import { request } from '../../../web/page/request.ts';
-import { openDevice, refreshDevice, setUpDevice } from './device.ts';
-import { setUpFleet, showFleet } from './fleet.ts';
+import { openDevice, openedDevice, refreshDevice, setUpDevice } from './device.ts';
+import { type FleetData, setUpFleet, showFleet, wantedRows } from './fleet.ts';
 import { showControl, showRevocations } from './orders.ts';
 import { showRollOut } from './roll-out.ts';
 
 /** As operator/console/overview.ts sends it. */
 interface Overview {
-  nowMs: number | null;
-  devices: FleetDevice[];
+  fleet: FleetData | null;
   releases: FleetRelease[];
   control: SentControl[] | null;
   troubles: { party: string; sentence: string }[];
@@ -23,31 +22,36 @@ let nowMs = 0;
 let said = '';
 const open = (device: FleetDevice): void => openDevice(device, nowMs);
 
+/** The last question counts: answers may overtake each other. */
+let asked = 0;
 async function look(): Promise<void> {
   let overview: Overview;
+  const question = ++asked;
   try {
-    overview = await request<Overview>('/api/overview');
+    const wanted = new URLSearchParams({ ...wantedRows(), open: openedDevice() ?? '' });
+    overview = await request<Overview>(`/api/overview?${wanted}`);
   } catch {
     notice([['The console does not answer.', 'It keeps trying. What is shown is what was known last.']]);
     return;
   }
-  const { devices, releases, control, troubles } = overview;
+  if (question !== asked) return;
+  const { fleet, releases, control, troubles } = overview;
   notice(
     troubles.map(({ party, sentence }) => [
       `The ${party} does not answer.`,
       `What is shown of it is what it said last. (${sentence})`,
     ]),
   );
-  if (overview.nowMs === null) return;
-  nowMs = overview.nowMs;
+  if (fleet === null) return;
+  nowMs = fleet.nowMs;
   setText(byId('clock-day'), formatDay(nowMs));
   setText(byId('clock-time'), formatSeconds(nowMs));
   byId('clock-time').setAttribute('datetime', new Date(nowMs).toISOString());
-  showFleet({ nowMs, devices });
-  showRollOut(releases, devices.length, nowMs);
-  showRevocations(devices, open);
+  showFleet(fleet);
+  showRollOut(releases, fleet.all.devices, nowMs);
+  showRevocations(fleet.revoked, open);
   showControl(control, nowMs);
-  refreshDevice(devices, nowMs);
+  refreshDevice(fleet.opened, nowMs);
 }
 
 /** Said once, gone when it is over. */
@@ -62,7 +66,7 @@ function notice(notices: [title: string, text: string][]): void {
   );
 }
 
-setUpFleet(open);
+setUpFleet(open, () => void look());
 setUpDevice(look);
 void look();
 setInterval(() => {

@@ -10,10 +10,8 @@ const MESSAGES_SHOWN = 20;
 let shownRevocations = '';
 let shownMessages = '';
 
-export function showRevocations(devices: FleetDevice[], open: (device: FleetDevice) => void): void {
-  const revoked = devices
-    .filter(({ revocation, state }) => revocation !== null || state === 'revoked')
-    .sort((a, b) => (b.revocation?.atMs ?? 0) - (a.revocation?.atMs ?? 0));
+/** @param revoked newest first */
+export function showRevocations(revoked: FleetDevice[], open: (device: FleetDevice) => void): void {
   const text = JSON.stringify(revoked);
   if (text === shownRevocations) return;
   shownRevocations = text;

@@ -5,7 +5,7 @@ import { formatDateTime } from '../../../web/page/format.ts';
 
 export type State = FleetDevice['state'];
 
-/** The gravest first: what wants a person stands on top. */
+/** The gravest first: what wants a person stands on top; as in URGENCY of protocol/attestation/fleet.ts, which no browser loads. */
 export const STATES: State[] = ['failed', 'expired', 'suspended', 'revoked', 'never seen', 'trusted'];
 export const WORDS: Record<State, string> = {
   failed: 'Failed',

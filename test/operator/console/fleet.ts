@@ -3,9 +3,16 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Page as Tab } from 'playwright-core';
-import type { Fleet, Parties } from '../../../operator/console/parties.ts';
+import type { Fleet, FleetLook, Parties } from '../../../operator/console/parties.ts';
 import { startConsole } from '../../../operator/console/server.ts';
-import type { FleetDevice, FleetEvidence, FleetRelease, FleetRevocation } from '../../../protocol/attestation/fleet.ts';
+import {
+  FLEET_PAGE_MOST,
+  type FleetDevice,
+  type FleetEvidence,
+  type FleetRelease,
+  type FleetRevocation,
+  lookAt,
+} from '../../../protocol/attestation/fleet.ts';
 import type { SentControl } from '../../../protocol/control/services.ts';
 import { ServiceError } from '../../../protocol/services/call.ts';
 import type { Page } from '../../../web/server.ts';
@@ -28,9 +35,11 @@ export class MemoryParties implements Parties {
   readonly revoked: FleetRevocation[] = [];
   readonly asked: string[] = [];
 
-  async fleet(): Promise<Fleet> {
+  async fleet({ most, ...query }: FleetLook): Promise<Fleet> {
     this.#answers('verifier');
-    return { nowMs: this.nowMs, devices: this.devices };
+    const pages = [0, FLEET_PAGE_MOST].map((from) => lookAt(this.devices, { ...query, from }, this.nowMs));
+    const devices = pages.flatMap((page) => page.devices);
+    return { ...pages[0], devices: devices.slice(0, most), more: devices.length > most };
   }
   async evidenceOf(device: string): Promise<FleetEvidence[]> {
     this.#answers('verifier');

@@ -22,6 +22,7 @@ import { Client } from '../../gateway/web/client.ts';
 
 const NOW_MS = Date.UTC(2026, 5, 18, 17);
 const DEVICES = 2 * FLEET_PAGE_MOST + 3;
+const LOOK = { state: null, text: '', open: null };
 const serialOf = (n: number): string => (0x1a00 + n).toString(16);
 
 async function openServices(t: { teardown(fn: () => Promise<void> | void): void }) {
@@ -100,8 +101,12 @@ test('the console asks page by page, revokes at the verifier and, for good, at t
     gridOperator: access(urls.gridOperator),
     provider: access(urls.provider),
   });
-  const { nowMs, devices } = await parties.fleet();
+  const { nowMs, devices, all, more } = await parties.fleet({ ...LOOK, most: 1000 });
   t.is(nowMs, NOW_MS);
+  t.deepEqual([all.devices, more], [DEVICES, false]);
+  const few = await parties.fleet({ ...LOOK, most: 50, text: 'ROMA 1' });
+  t.like(few, { more: false, counts: { 'never seen': 11, trusted: 0 } });
+  t.like(await parties.fleet({ ...LOOK, most: 50 }), { more: true, devices: { length: 50 } });
   t.deepEqual(
     devices.map(({ device }) => device),
     Array.from({ length: DEVICES }, (_, n) => serialOf(n)),
@@ -110,7 +115,11 @@ test('the console asks page by page, revokes at the verifier and, for good, at t
   await parties.revoke({ device, severity: 'suspended', reason: 'the seal is broken' });
   t.deepEqual({ ...store.revocation(device) }, { severity: 'suspended', reason: 'the seal is broken', atMs: NOW_MS });
   t.deepEqual(states, [], 'a suspension is not for good');
-  t.is((await parties.fleet()).devices[50].state, 'suspended');
+  t.like(await parties.fleet({ ...LOOK, most: 1, open: device }), {
+    opened: { device, state: 'suspended' },
+    revoked: [{ device }],
+    devices: [{ device }],
+  });
   await parties.reinstate(device);
   t.is(store.revocation(device), null);
   await parties.revoke({ device, severity: 'revoked', reason: 'stolen' });
@@ -127,7 +136,7 @@ test('the console asks page by page, revokes at the verifier and, for good, at t
   for (const role of ['collector', 'provider', 'technician'] as const) {
     const stranger = await ca.client(role);
     await t.throwsAsync(
-      callAs(stranger, { url: urls.verifier, caFile: ca.caFile, ...fleetDevicesCall, body: { after: '' } }),
+      callAs(stranger, { url: urls.verifier, caFile: ca.caFile, ...fleetDevicesCall, body: { ...LOOK, from: 0 } }),
       { message: 'only console may ask this' },
       role,
     );
@@ -156,13 +165,14 @@ test('the console as a process: says where it is, shows what the parties say, en
   const client = new Client({ page: { url: ready.url! }, dataDir } as never);
   await client.logIn(ready.firstPassword!);
   const overview = JSON.parse((await client.request('/api/overview')).text);
-  t.is(overview.devices.length, DEVICES);
+  t.is(overview.fleet.devices.length, 20);
+  t.is(overview.fleet.all.devices, DEVICES);
   t.deepEqual([overview.control, overview.troubles], [[], []]);
   const reason = randomBytes(8).toString('hex');
   const body = JSON.stringify({ device: serialOf(3), severity: 'advisory', reason });
   const answer = await client.request('/api/revoke', { body, headers: { 'content-type': 'application/json' } });
   t.is(answer.status, 200);
-  const row = JSON.parse((await client.request('/api/overview')).text).devices[3];
+  const [row] = JSON.parse((await client.request('/api/overview')).text).fleet.revoked;
   t.is(row.revocation.reason, reason);
   t.false(readFileSync(config, 'utf8').includes(ready.firstPassword!));
   const ended = new Promise((resolve) => child.once('exit', resolve));

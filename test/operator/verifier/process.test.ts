@@ -143,7 +143,11 @@ test('a meter that runs another image than was flashed: failed on the page and o
   const console = await house.ca.client('console');
   const { url } = house.verifierSide;
   const call = { url, caFile: house.ca.caFile };
-  const { devices } = await callAs(console, { ...call, ...fleetDevicesCall, body: { after: '' } });
+  const { devices } = await callAs(console, {
+    ...call,
+    ...fleetDevicesCall,
+    body: { state: null, text: '', from: 0, open: null },
+  });
   t.like(devices[0], { state: 'failed', why: [sentence], failures: 1 });
 
   await callAs(console, {
@@ -156,7 +160,11 @@ test('a meter that runs another image than was flashed: failed on the page and o
   // nobody else is told anything
   for (const role of ['collector', 'provider']) {
     const error = await t.throwsAsync(
-      callAs(await house.ca.client(role), { ...call, ...fleetDevicesCall, body: { after: '' } }),
+      callAs(await house.ca.client(role), {
+        ...call,
+        ...fleetDevicesCall,
+        body: { state: null, text: '', from: 0, open: null },
+      }),
       { instanceOf: ServiceError },
     );
     t.is(error.code, 'not this role');
