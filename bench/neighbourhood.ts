@@ -227,6 +227,11 @@ export class Neighbourhood {
     await Promise.allSettled(this.#tpms.map((tpm) => tpm.stop()));
   }
 
+  /** What people of the grid may do. */
+  get operators(): Operators {
+    return this.#operators;
+  }
+
   /** Process numbers of everything that runs, this process included. */
   pids(): number[] {
     const parties = [...this.conductor.connected.map(({ gateway }) => gateway), ...this.#operators.parties];
