@@ -60,6 +60,8 @@ export class SigningEngine {
   readonly #cores: Core[];
   readonly #keys = new Map<string, EngineKey>();
   readonly #queue: Job[] = [];
+  /** Taken away; the workers forget them when nothing that waits needs them. */
+  #retired: EngineKey[] = [];
   #nextKey = 0;
   #nextBatch = 0;
   #pumping = false;
@@ -84,7 +86,8 @@ export class SigningEngine {
     const key = this.#keys.get(nameOf(keyId));
     if (!key) return;
     this.#keys.delete(nameOf(keyId));
-    this.#tell({ index: key.index, modulus: null, publicKey: key.publicKey, privateKey: null });
+    this.#retired.push(key);
+    this.#wake();
   }
 
   /**
@@ -177,6 +180,9 @@ export class SigningEngine {
         if (jobs.length > 0) this.#send(core, jobs);
       });
     }
+    if (this.#queue.length > 0) return;
+    for (const { index, publicKey } of this.#retired) this.#tell({ index, modulus: null, publicKey, privateKey: null });
+    this.#retired = [];
   }
 
   #send({ worker, underWay }: Core, jobs: Job[]): void {
