@@ -18,15 +18,24 @@ import { buildFirmware } from '../scripts/build.mjs';
 import { VirtualBoard } from './board/virtual-board.ts';
 import { MARK, runEspruino } from './espruino/process.ts';
 
+/** Of the schoolbook multiplication that the firmware's is measured against (programs/schoolbook.ts). */
+const SCHOOLBOOK_BITS = 15;
+/** How many limbs such a number has: so many rows are a multiplication. */
+export const schoolbookLimbs = (bytes: number): number => Math.ceil((8 * bytes + 1) / SCHOOLBOOK_BITS);
+/** 2^schoolbookBits is the R of its products a · b / R. */
+export const schoolbookBits = (bytes: number): number => SCHOOLBOOK_BITS * schoolbookLimbs(bytes);
+
 const PROGRAM = fileURLToPath(new URL('espruino/programs/blinding.ts', import.meta.url));
 
 export type Operation =
   | 'start'
+  | 'count'
   | 'prepare'
   | 'operands'
   | 'multiply'
   | 'schoolbookOperands'
   | 'schoolbookMultiply'
+  | 'schoolbookRow'
   | 'blind'
   | 'unblind'
   | 'verify'

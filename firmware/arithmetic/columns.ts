@@ -37,15 +37,8 @@ export class Operand {
   }
 }
 
-interface ColumnGroup {
-  offsets: Uint8Array;
-  to: Float64Array;
-  product: (offset: number) => number;
-}
-
 export class Columns {
-  private groups: ColumnGroup[] = [];
-  private fill: (offsets: Uint8Array, to: Float64Array, f: (offset: number) => number) => void;
+  private groups: (() => void)[] = [];
 
   /** Columns `first` … `end` − 1 of a · b are what `to` is filled with from its beginning. Both have the same length. */
   constructor(
@@ -56,7 +49,6 @@ export class Columns {
     first: number,
     end: number,
   ) {
-    this.fill = natives.fill;
     const { bytes, create } = natives.operands;
     const length = a.limbs.length;
     for (let k = first; k < end; k += GROUP) {
@@ -64,19 +56,17 @@ export class Columns {
       const from = Math.max(0, k - length + 1);
       const upTo = Math.min(length, k + count);
       const start = GROUP + length - k - count + from;
-      this.groups.push({
-        offsets: count === GROUP ? ALL_OFFSETS : ALL_OFFSETS.subarray(GROUP - count),
-        to: new Float64Array(to.buffer as ArrayBuffer, to.byteOffset + 8 * (k - first), count),
-        product: natives.product(
-          create(a.buffer, bytes * from, upTo - from),
-          create(b.buffer, bytes * start, upTo - from + count),
-        ),
-      });
+      const product = natives.product(
+        create(a.buffer, bytes * from, upTo - from),
+        create(b.buffer, bytes * start, upTo - from + count),
+      );
+      const offsets = count === GROUP ? ALL_OFFSETS : ALL_OFFSETS.subarray(GROUP - count);
+      const columns = new Float64Array(to.buffer as ArrayBuffer, to.byteOffset + 8 * (k - first), count);
+      this.groups.push(natives.filling(offsets, columns, product));
     }
   }
 
   compute(): void {
-    const fill = this.fill;
-    for (const group of this.groups) fill(group.offsets, group.to, group.product);
+    for (const fill of this.groups) fill();
   }
 }

@@ -19,10 +19,10 @@ export interface OperandKind {
 
 export interface ArithmeticNatives {
   operands: OperandKind;
-  /** Σ a[n] · b[n + offset], for an offset with which that ends within b. Bound to its arrays and called by `fill`. */
+  /** Σ a[n] · b[n + offset], for an offset with which that ends within b: a native function, bound to its arrays. */
   product(a: Limbs, b: Limbs): (offset: number) => number;
-  /** to[n] = f(offsets[n]), without any interpreting in between */
-  fill(offsets: Uint8Array, to: Float64Array, f: (offset: number) => number): void;
+  /** to[n] = f(offsets[n]), without any interpreting in between: to be called often, so it is bound as well. */
+  filling(offsets: Uint8Array, to: Float64Array, f: (offset: number) => number): () => void;
   sum(values: Limbs): number;
   /** The bits of `bytes`, the first one the highest, in groups of 22; as many groups as `to` has elements. */
   regroup(bytes: Uint8Array, to: Limbs): void;

@@ -11,7 +11,7 @@ export const arithmeticNatives: ArithmeticNatives = {
     create: (buffer, byteOffset, length) => new Uint24Array(buffer, byteOffset, length) as Limbs,
   },
   product: (a, b) => convolve.bind(E, a, b),
-  fill: mapInPlace,
+  filling: (offsets, to, f) => mapInPlace.bind(E, offsets, to, f),
   sum: E.sum,
   regroup: (bytes, to) => mapInPlace(bytes, to, undefined, LIMB_BITS),
   sha384: (bytes) => new Uint8Array(crypto.SHA384(bytes)),

@@ -59,10 +59,11 @@ function number(limbs: Int32Array, limbBits: number): Uint8Array {
   return out;
 }
 
+/** The most variables in use between two steps, from the operation `count` on: counting takes time. */
 let most = 0;
-/** The most variables in use between two steps. */
+let counts = false;
 function run(job: Job): void {
-  while (!job.step()) most = Math.max(most, process.memory().usage);
+  while (!job.step()) if (counts) most = Math.max(most, process.memory().usage);
 }
 
 let modulus: Modulus | null = null;
@@ -71,12 +72,16 @@ let a: Limbs | null = null;
 let b: Limbs | null = null;
 let schoolbookA: Int32Array | null = null;
 let schoolbookB: Int32Array | null = null;
+let schoolbookT: Int32Array | null = null;
 const drawn = bytes(given.factor);
 
 /** @return what makes a text of the result, which is not measured */
 function perform(operation: string): () => string {
   switch (operation) {
     case 'start':
+      return () => 'ready';
+    case 'count':
+      counts = true;
       return () => 'ready';
     case 'prepare': {
       const n = bytes(given.modulus);
@@ -96,11 +101,15 @@ function perform(operation: string): () => string {
       schoolbook = new Schoolbook(bytes(given.modulus));
       schoolbookA = schoolbook.read(bytes(given.factor));
       schoolbookB = schoolbook.read(bytes(given.mask));
+      schoolbookT = new Int32Array(schoolbook.limbs + 1);
       return () => 'ready';
     case 'schoolbookMultiply': {
       const product = schoolbook!.multiply(schoolbookA!, schoolbookB!);
       return () => text(number(product, schoolbook!.bits));
     }
+    case 'schoolbookRow':
+      schoolbook!.row(schoolbookT!, schoolbookA![0], schoolbookB!);
+      return () => 'ready';
     case 'blind': {
       const job = new Blinding(modulus!, bytes(given.message), bytes(given.factor), bytes(given.mask));
       run(job);

@@ -40,25 +40,25 @@ export class Schoolbook {
 
   /** a · b / 2^(15 · limbs) mod n, below 2n. */
   multiply(a: Int32Array, b: Int32Array): Int32Array {
+    const t = new Int32Array(this.limbs + 1);
+    for (let i = 0; i < this.limbs; i++) this.row(t, a[i], b);
+    return t;
+  }
+
+  /** One limb of a: t ← (t + digit · b + m · n) / 2^15. A multiplication is as many of these as there are limbs. */
+  row(t: Int32Array, digit: number, b: Int32Array): void {
     const n = this.n;
     const last = this.limbs;
-    const first = n[0];
-    const minusInverse = this.minusInverse;
-    const t = new Int32Array(last + 1);
-    for (let i = 0; i < last; i++) {
-      const digit = a[i];
-      let x = t[0] + digit * b[0];
-      const m = ((x & MASK) * minusInverse) & MASK;
-      let c = (x + m * first) >>> BITS;
-      for (let j = 1; j < last; j++) {
-        x = t[j] + digit * b[j] + m * n[j] + c;
-        t[j - 1] = x & MASK;
-        c = x >>> BITS;
-      }
-      x = t[last] + c;
-      t[last - 1] = x & MASK;
-      t[last] = x >>> BITS;
+    let x = t[0] + digit * b[0];
+    const m = ((x & MASK) * this.minusInverse) & MASK;
+    let c = (x + m * n[0]) >>> BITS;
+    for (let j = 1; j < last; j++) {
+      x = t[j] + digit * b[j] + m * n[j] + c;
+      t[j - 1] = x & MASK;
+      c = x >>> BITS;
     }
-    return t;
+    x = t[last] + c;
+    t[last - 1] = x & MASK;
+    t[last] = x >>> BITS;
   }
 }

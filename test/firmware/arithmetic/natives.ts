@@ -12,7 +12,7 @@ export const nodeNatives: ArithmeticNatives = {
     if (!Number.isSafeInteger(sum)) throw new RangeError('a column is not exact');
     return sum;
   },
-  fill: (offsets, to, f) => {
+  filling: (offsets, to, f) => () => {
     for (let n = 0; n < offsets.length; n++) to[n] = f(offsets[n]);
   },
   sum: (values) => values.reduce((sum, value) => sum + value, 0),
