@@ -12,6 +12,7 @@ import {
   type Scenario,
   ScenarioError,
 } from '../../bench/scenario.ts';
+import { providerOf } from '../../bench/supply.ts';
 import { TraceError } from '../../bench/trace.ts';
 import { Truth } from '../../bench/truth.ts';
 
@@ -123,6 +124,34 @@ const wrong: [title: string, change: object, message: string | RegExp][] = [
     /^my\/town\.json: households\[0\]\.appliances\[0\]\.powerW: .*1000000/,
   ],
   [
+    'two providers of one name',
+    { providers: [{ name: 'sun' }, { name: 'sun' }] },
+    'my/town.json: providers[1].name: "sun" is there twice',
+  ],
+  [
+    'a household of an unknown provider',
+    { households: [{ id: 'a', preset: 'flat', provider: 'moon' }] },
+    'my/town.json: households[0].provider: there is no provider "moon"',
+  ],
+  [
+    'a change in the middle of a day',
+    { changes: [{ household: 'flat', at: '2024-06-18T12:00:00Z', to: 'provider' }] },
+    'my/town.json: changes[0].at: is not the beginning of a day of UTC',
+  ],
+  [
+    'a change to the provider that is there',
+    {
+      households: [{ id: 'a', preset: 'flat' }],
+      changes: [{ household: 'a', at: '2024-06-19T00:00:00Z', to: 'provider' }],
+    },
+    'my/town.json: changes[0].to: "a" has "provider" already',
+  ],
+  [
+    'a change of nobody, to nobody',
+    { changes: [{ household: 'nobody', at: '2024-06-19T00:00:00Z', to: 'moon' }] },
+    /changes\[0\]\.household: there is no household "nobody"\n.*changes\[0\]\.to: there is no provider "moon"/,
+  ],
+  [
     'a fault of an unknown party',
     { faults: [{ at: '12:00', kill: 'bank', forMinutes: 1 }] },
     'my/town.json: faults[0].kill: expected broker, collector, provider or gateway:ID',
@@ -229,6 +258,15 @@ test('the scenario of faults kills every kind of party and cuts the mains', asyn
   const scenario = await readScenario(faultsFile);
   const targets = faultEvents(scenario).map(({ kind, target }) => (kind === 'kill' ? target.split(':')[0] : kind));
   t.deepEqual([...new Set(targets)].sort(), ['broker', 'collector', 'gateway', 'powerCut', 'provider']);
+});
+
+test('the scenario of a change of provider: who has which slot', async (t) => {
+  const scenario = await readScenario(resolve(import.meta.dirname, '../../bench/scenarios/provider-change.json'));
+  const midnight = Date.UTC(2024, 5, 19) / 900_000;
+  t.is(providerOf(scenario, 'mover', midnight - 1), 'quiet');
+  t.is(providerOf(scenario, 'mover', midnight), 'sun');
+  t.is(providerOf(scenario, 'shop', midnight - 1), 'sun');
+  t.is(providerOf(scenario, 'flat', midnight), 'quiet');
 });
 
 test('extended: as many as asked for, varied, the same for the same seed, the first ones as they were', async (t) => {
