@@ -7,6 +7,7 @@
  *   Announcements    terms, weights, lists          for everybody
  *   Deposits         receipts → statement           under a name
  *   Reconciliation   L4, L5, openings, returns      under a name, m-of-n mode
+ *   Exports          commitments                    under a name
  *   Settlement       opened sum → payment           under a name
  */
 import type { SellingTerms, Weights } from '../../protocol/selling/terms.ts';
@@ -20,10 +21,11 @@ import { Announcements } from './announcements.ts';
 import { Books } from './books.ts';
 import { type CalendarSettings, CREDENTIAL_PURPOSE, keysNow, PARTY } from './calendar.ts';
 import { Deposits } from './deposits.ts';
+import { Exports } from './exports.ts';
 import { Reconciliation } from './reconciliation.ts';
 import { Registration } from './registration.ts';
 import { Selling } from './selling.ts';
-import { Settlement, type VerifyOpenedSum } from './settlement.ts';
+import { type OpenedSum, Settlement, type VerifyOpenedSum } from './settlement.ts';
 import { openCentreStore } from './store.ts';
 
 export interface CentreSettings extends CalendarSettings {
@@ -47,7 +49,7 @@ export interface ControlCentreOptions {
   workers?: number;
   /** Makes a key pair. */
   generate?(plan: KeyPlan): Promise<NewKey>;
-  /** Null: claims are paid without being held against the measurement. */
+  /** By the commitments that came unless told; null: claims are paid without being held against the measurement. */
   verifyOpenedSum?: VerifyOpenedSum | null;
 }
 
@@ -71,13 +73,14 @@ export class ControlCentre {
   readonly announcements: Announcements;
   readonly deposits: Deposits;
   readonly reconciliation: Reconciliation;
+  readonly exports: Exports;
   readonly settlement: Settlement;
   readonly #database: DatabaseSync;
   readonly #settings: CentreSettings;
   #day = -1;
   #work: Promise<void> = Promise.resolve();
 
-  constructor({ file, settings, sign, workers, generate, verifyOpenedSum = null }: ControlCentreOptions) {
+  constructor({ file, settings, sign, workers, generate, verifyOpenedSum }: ControlCentreOptions) {
     this.#settings = settings;
     this.#database = openCentreStore(file);
     const keys = new KeysetStore({
@@ -102,7 +105,9 @@ export class ControlCentre {
       listMs: settings.listDays * DAY_MS,
       soldMs: (month) => monthStartMs(month + 1) + settings.windowSlots * SLOT_MS,
     });
-    this.settlement = new Settlement(this.books, this.reconciliation, verifyOpenedSum);
+    this.exports = new Exports(this.#database);
+    const verify = verifyOpenedSum === undefined ? (opened: OpenedSum) => this.exports.verify(opened) : verifyOpenedSum;
+    this.settlement = new Settlement(this.books, this.reconciliation, verify);
   }
 
   /** Moves protocol time. Resolves when keys, terms and lists are those of this time; until the first time is worked in, nothing is answered. */
@@ -177,6 +182,7 @@ export class ControlCentre {
       this.#database.prepare('DELETE FROM accepted WHERE epoch < ?').run(firstSlot);
       this.#database.prepare('DELETE FROM lists WHERE epoch < ?').run(firstSlot);
     });
+    this.exports.forget(oldest);
     this.books.spent.dropBefore(oldest);
     forgetLog(this.#database);
   }

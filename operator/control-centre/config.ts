@@ -57,6 +57,8 @@ export const controlCentreConfig = v.strictObject({
   challengeShare: v.optional(v.pipe(v.number(), v.minValue(0), v.maxValue(1)), 0.1),
   /** So long after the last sale lists of used credentials are taken. */
   listDays: v.optional(count, 7),
+  /** Whether claims are held against the exports that households committed to; without, they are paid as they are. */
+  compareExports: v.optional(v.boolean(), true),
   /** Signing threads; one for each core unless told. */
   workers: v.optional(count),
   clock: clockKind,

@@ -1,5 +1,5 @@
 /** node operator/control-centre/main.ts CONFIG.json */
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { signEd25519 } from '../../protocol/crypto/ed25519.ts';
 import { HolderCheck } from '../../protocol/identity/certificates.ts';
@@ -11,7 +11,7 @@ import { runParty, startParty } from '../shared/party.ts';
 import { readPrivateKey } from '../shared/private-key.ts';
 import { startService } from '../shared/service.ts';
 import { PARTY } from './calendar.ts';
-import { ControlCentre } from './centre.ts';
+import { type CentreSettings, ControlCentre } from './centre.ts';
 import { type ControlCentreConfig, controlCentreConfig } from './config.ts';
 import { accounts, seenSales, totals } from './questions.ts';
 import { centreRoutes } from './service.ts';
@@ -24,6 +24,7 @@ await startParty(PARTY, async (configFile) => {
     settings: settingsOf(config),
     sign: (message) => signEd25519(masterKey, message),
     workers: config.workers,
+    verifyOpenedSum: config.compareExports ? undefined : null,
   });
   const { books } = centre;
   const door = config.door
@@ -79,31 +80,31 @@ await startParty(PARTY, async (configFile) => {
   );
 });
 
-const settingsOf = (config: ControlCentreConfig) => ({
-  value: config.value,
-  bits: config.keyBits,
-  windowSlots: config.windowSlots,
-  registrationDays: config.registrationDays,
-  lateRegistrationMs: config.lateRegistrationMs,
-  settlementDays: config.settlementDays,
-  terms: {
-    mode: config.mode,
-    amount: config.amount,
-    candidatesEach: config.candidatesEach,
-    perSale: config.perSale,
-    creditMilliCent: config.creditMilliCent,
-  },
-  weights: config.weights,
-  challengeShare: config.challengeShare,
-  listDays: config.listDays,
-});
+function settingsOf(config: ControlCentreConfig): CentreSettings {
+  return {
+    value: config.value,
+    bits: config.keyBits,
+    windowSlots: config.windowSlots,
+    registrationDays: config.registrationDays,
+    lateRegistrationMs: config.lateRegistrationMs,
+    settlementDays: config.settlementDays,
+    terms: {
+      mode: config.mode,
+      amount: config.amount,
+      candidatesEach: config.candidatesEach,
+      perSale: config.perSale,
+      creditMilliCent: config.creditMilliCent,
+    },
+    weights: config.weights,
+    challengeShare: config.challengeShare,
+    listDays: config.listDays,
+  };
+}
 
-let published: Uint8Array | undefined;
 /** Replaced whole: who reads it meanwhile sees the old one or the new one. */
 function publish(file: string | undefined, keyset: Uint8Array | undefined): void {
-  if (!file || !keyset || (published && Buffer.compare(published, keyset) === 0)) return;
+  if (!file || !keyset || (existsSync(file) && Buffer.compare(readFileSync(file), keyset) === 0)) return;
   mkdirSync(dirname(file), { recursive: true });
   writeFileSync(`${file}.new`, keyset);
   renameSync(`${file}.new`, file);
-  published = keyset;
 }

@@ -7,6 +7,8 @@ import {
   acceptedRequest,
   DEPOSIT_PATH,
   depositRequest,
+  EXPORTS_PATH,
+  exportsRequest,
   KEYSET_PATH,
   OPEN_PATH,
   openRequest,
@@ -39,11 +41,11 @@ import { customerOf } from './store.ts';
 const CONSOLE = 'console';
 
 export function centreRoutes(centre: ControlCentre): Route[] {
-  const { books, registration, announcements, deposits, reconciliation, settlement } = centre;
+  const { books, registration, announcements, deposits, reconciliation, exports, settlement } = centre;
   const named = <S extends v.GenericSchema>(
     path: string,
     body: S,
-    handle: (customer: string, request: v.InferOutput<S>) => object | Promise<object>,
+    handle: (customer: string, request: v.InferOutput<S>, publicKey: Uint8Array) => object | Promise<object>,
   ): Route =>
     identifiedRoute<S>({
       method: 'POST',
@@ -51,7 +53,7 @@ export function centreRoutes(centre: ControlCentre): Route[] {
       body,
       handle: ((request: v.InferOutput<S>, caller: IdentifiedCaller) => {
         void books.now; // not before the time is known
-        return handle(customerFrom(caller), request);
+        return handle(customerFrom(caller), request, caller.publicKey);
       }) as never,
     });
   return [
@@ -62,6 +64,9 @@ export function centreRoutes(centre: ControlCentre): Route[] {
     named(USED_LIST_PATH, usedListRequest, (customer, request) => reconciliation.takeList(customer, request)),
     named(REVEAL_PATH, revealRequest, (customer, request) => reconciliation.reveal(customer, request)),
     named(RETURN_PATH, returnRequest, (customer, request) => reconciliation.giveBack(customer, request)),
+    named(EXPORTS_PATH, exportsRequest, (customer, { commitments }, publicKey) =>
+      exports.take(customer, publicKey, commitments),
+    ),
     named(SETTLEMENT_PATH, settlementRequest, (customer, request) => settlement.settle(customer, request)),
     publicRoute({
       method: 'GET',

@@ -1,8 +1,8 @@
 /**
  * What is owed to a customer for a month (paper, section 4.D; protocols.md, section 1, "Payment against the measurement"). The centre
  * knows how many receipts or credited credentials he has, and not when he sold; with weights that change over the day it cannot hold
- * count·V against his export register. So the household opens one weighted sum of its committed exports, Σ R_t·c_t over the slots that it
- * declares sold, which proves what it may have claimed and shows no time:
+ * count·V against his export register. So the household opens one weighted sum of its committed exports for the centre, Σ R_t·c_t
+ * (exports.ts), which proves what it may have claimed and shows no time:
  *
  *   count·V ≤ Σ R_t·c_t + what the month before left over            in microcredits, exactly
  *

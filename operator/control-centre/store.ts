@@ -10,6 +10,7 @@
  *   staged, deposited, statements            receipt mode
  *   usedLists, usedEntries, credited         m-of-n mode: L4, L5 and what was opened
  *   returned       credentials given back unused
+ *   exports        commitments to exports (exports.ts): no reading
  *   payments       what is owed to whom
  *   documents      terms and weights as they were signed
  *

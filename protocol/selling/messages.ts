@@ -25,6 +25,7 @@ import { KEY_ID_BYTES, VALUE_ID_BYTES } from './values.ts';
  *   or, m of n: L4, tag ──►    POST /selling/reconciliation/list   ──►  L5 in rounds                                 (reconciliation.ts)
  *   the chosen, opened  ──►    POST /selling/reconciliation/reveal ──►  credits each CID once
  *   credentials never shown ─► POST /selling/return
+ *   commitments to exports ──► POST /selling/exports, in batches   ──►  kept; they show nothing
  *                              POST /selling/settlement            ──►  opened weighted sum of the exports: payment
  *
  *   without a name, the same for everybody: GET /selling/keyset, /selling/terms
@@ -112,6 +113,11 @@ export function sellingError(field: string, problem: string): SellingError {
   error.name = 'SellingError';
   error.field = field;
   return error;
+}
+
+/** What a SALE is sealed under, with the sealing key's id: it is no other message, and to no other key. */
+export function saleHeader(sealingKeyId: Uint8Array): Uint8Array {
+  return joined([ascii('quietmeter/v1/sale'), sealingKeyId]);
 }
 
 /** @param k credentials in a sale @param keyBytes length of the moduli */

@@ -31,6 +31,11 @@ export interface SetUp {
   sharedKey: Uint8Array;
 }
 
+/** What a SET-UP is sealed under, with the sealing key's id. */
+export function setUpHeader(sealingKeyId: Uint8Array): Uint8Array {
+  return joined([ascii('quietmeter/v1/set-up'), sealingKeyId]);
+}
+
 export function encodeSetUp(setUp: SetUp): Uint8Array {
   const bytes = joined([new Uint8Array([VERSION]), setUp.meterId, setUp.secretValue, setUp.sharedKey]);
   if (bytes.length !== SET_UP_BYTES) throw sellingError('setUp', `is ${bytes.length} bytes long`);

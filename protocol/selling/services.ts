@@ -19,6 +19,7 @@ export const DEPOSIT_PATH = '/selling/deposit';
 export const USED_LIST_PATH = '/selling/reconciliation/list';
 export const REVEAL_PATH = '/selling/reconciliation/reveal';
 export const RETURN_PATH = '/selling/return';
+export const EXPORTS_PATH = '/selling/exports';
 export const SETTLEMENT_PATH = '/selling/settlement';
 export const KEYSET_PATH = '/selling/keyset';
 export const TERMS_PATH = '/selling/terms';
@@ -35,8 +36,8 @@ export const REVEAL_PART_MOST = 400;
 export const RETURN_PART_MOST = 500;
 /** Of an acceptance list in one answer. */
 export const ACCEPTED_PART_BYTES = 40_000;
-/** Of what proves a customer's weighted sum (protocol/billing). */
-export const OPENING_MOST_BYTES = 24_000;
+/** Of a batch of commitments to exports: 1,400 slots. */
+const COMMITMENTS_MOST_BYTES = 46_500;
 
 const whole = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(0xffff_ffff));
 const keyId = bytes(KEY_ID_BYTES);
@@ -148,13 +149,17 @@ export type ReturnRequest = v.InferOutput<typeof returnRequest>;
 /** How many of the customer's credentials of this key are returned by now. */
 export const returnAnswer = v.strictObject({ returned: whole });
 
+/** Commitments to the exports of purpose CENTRE, signed by the identifier's key (protocol/billing/commitments.ts). */
+export const exportsRequest = v.strictObject({ commitments: bytes(1, COMMITMENTS_MOST_BYTES) });
+export const exportsAnswer = v.strictObject({ firstSlot: whole, count: whole });
+
 export const settlementRequest = v.strictObject({
   /** Of the receipts, or in m-of-n mode of the credentials. */
   keyId,
-  /** Σ R_t·c_t over the slots declared sold, microcredits, as decimal digits. */
+  /** Σ R_t·c_t over all slots of the month that the meter measured, microcredits, as decimal digits. */
   sumMicrocredits: v.pipe(v.string(), v.regex(/^\d{1,15}$/, 'is no whole number of at most 15 digits')),
-  /** What proves it from the commitments. */
-  opening: bytes(0, OPENING_MOST_BYTES),
+  /** Σ w_t·r_t with w_t = R_t × mWh of a unit (openWeightedSum): proves it from the commitments. Empty where nothing is compared. */
+  opening: bytes(0, 32),
 });
 export type SettlementRequest = v.InferOutput<typeof settlementRequest>;
 export const settlementAnswer = v.strictObject({
