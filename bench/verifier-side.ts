@@ -31,7 +31,7 @@ export interface VerifierSideOptions {
   clock?: 'conductor' | 'system';
   /** Where the verifier's keys are kept; in `directory` unless told. */
   keysDirectory?: string;
-  webHook?: { url: string; key: Uint8Array };
+  webHook?: { url: string; key: Uint8Array; caFile?: string };
   /** More settings, as in operator/verifier/config.ts: `acceptAnything` for a bench without a release. */
   verifier?: Record<string, unknown>;
 }
@@ -86,7 +86,7 @@ export async function prepareVerifier(options: VerifierSideOptions): Promise<Ver
     challengeKeyFile: keys.challengeKeyFile,
     passMasterKeyFile: keys.passMasterKeyFile,
     passKeysFile,
-    webHook: webHook && { url: webHook.url, keyFile: hookKeyFile },
+    webHook: webHook && { url: webHook.url, keyFile: hookKeyFile, caFile: webHook.caFile },
     ...options.verifier,
     clock,
   };

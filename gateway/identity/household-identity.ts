@@ -45,6 +45,7 @@ import { DAY_MS, SLOTS_PER_DAY } from '../../protocol/time/slots.ts';
 import { MalformedError } from '../../protocol/wire/bytes.ts';
 import type { RequestIdentity } from '../services/client.ts';
 import { callService, type ServiceAddress } from '../services/client.ts';
+import { withRecovery } from '../tpm/error.ts';
 import type { KeyBlob } from '../tpm/key-file.ts';
 import type { TpmKey } from '../tpm/keys.ts';
 import type { Tpm } from '../tpm/tpm.ts';
@@ -340,8 +341,9 @@ export class HouseholdIdentity implements SignerSource {
       this.#trouble = null;
       return;
     }
-    if (error.message !== this.#trouble) this.#options.log(`identity: ${error.message}`);
-    this.#trouble = error.message;
+    const trouble = withRecovery(error);
+    if (trouble !== this.#trouble) this.#options.log(`identity: ${trouble}`);
+    this.#trouble = trouble;
     this.#timer = setTimeout(() => this.resume(), Math.min(AGAIN_FIRST_MS * 2 ** this.#failures++, AGAIN_MOST_MS));
   }
 

@@ -35,6 +35,7 @@ import {
 import { digestOfImage, MEASURE_NONCE_BYTES, measurementOfImage } from '../../protocol/updates/measurement.ts';
 import { MalformedError } from '../../protocol/wire/bytes.ts';
 import type { Measurement } from '../../protocol/wire/link-messages.ts';
+import { withRecovery } from '../tpm/error.ts';
 import { writeDurably } from './durable-file.ts';
 import type { Program } from './image-sender.ts';
 import type { Installation } from './installation.ts';
@@ -375,8 +376,9 @@ export class Updater {
       this.#go('failed', { reason: error.message, ...back });
       return;
     }
-    if (this.#trouble !== error.message) this.#options.log(`update: ${error.message}`);
-    this.#trouble = error.message;
+    const trouble = withRecovery(error);
+    if (this.#trouble !== trouble) this.#options.log(`update: ${trouble}`);
+    this.#trouble = trouble;
     this.#notBeforeMs = Math.max(this.#notBeforeMs, this.#options.clock.nowMs() + RETRY_MS);
   }
 
