@@ -33,6 +33,8 @@ export function addConsoleApi(server: PageServer, { watch, parties, log }: Conso
     return { evidence: await answered(parties.evidenceOf(device)) };
   });
 
+  server.get('/api/fees', async () => ({ accounts: await answered(parties.accounts()) }));
+
   server.post('/api/revoke', async (request) => {
     const revocation = checked('body', FLEET_REVOCATION, request.body);
     await answered(parties.revoke(revocation));

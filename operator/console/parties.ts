@@ -2,10 +2,10 @@
  * What the console asks of the other parties, over their services, as the role `console`. It keeps nothing: what it shows is theirs.
  *
  *   Verifier       devices, their state and why, evidence, releases; revocation
- *   Grid operator  takes a device that is revoked for good out of its register
+ *   Grid operator  takes a device that is revoked for good out of its register; registers once a year, invoices to providers
  *   Provider       control messages that were sent, to areas
  *
- * It learns addresses and states of devices; nothing of a person, a reading, a pseudonym or a bill.
+ * It learns addresses and states of devices, and yearly totals; nothing of a person, a quarter hour, a pseudonym or a bill.
  */
 import type * as v from 'valibot';
 import {
@@ -22,7 +22,9 @@ import {
   fleetRevokeCall,
 } from '../../protocol/attestation/fleet.ts';
 import { controlSentCall, type SentControl } from '../../protocol/control/services.ts';
+import { accountsCall, type GridAccounts } from '../../protocol/grid-fees/services.ts';
 import { DEVICE } from '../../protocol/identity/devices.ts';
+import { ServiceError } from '../../protocol/services/call.ts';
 import { callAs, type ServiceOf } from '../shared/client.ts';
 
 /** What somebody looks at, and how many rows they want to see. */
@@ -44,6 +46,8 @@ export interface Parties {
   reinstate(device: string): Promise<void>;
   /** Newest first. Null: there is no provider to ask. */
   controlSent: (() => Promise<SentControl[]>) | null;
+  /** Registers and invoices of the grid's fees. Null: there are none to ask for. */
+  accounts(): Promise<GridAccounts | null>;
 }
 
 export interface Services {
@@ -84,6 +88,16 @@ export function askServices({ verifier, gridOperator, provider }: Services): Par
     },
     async reinstate(device) {
       await ask(fleetReinstateCall, { device });
+    },
+    async accounts() {
+      if (!gridOperator) return null;
+      try {
+        return await callAs(gridOperator, { ...gridOperator, ...accountsCall, body: {} });
+      } catch (error) {
+        // a grid operator that keeps no accounts here
+        if (error instanceof ServiceError && error.code === 'not found') return null;
+        throw error;
+      }
     },
     controlSent: provider && (async () => (await callAs(provider, { ...provider, ...controlSentCall })).sent),
   };

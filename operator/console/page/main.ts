@@ -5,6 +5,7 @@ import { byId, html, setText } from '../../../web/page/dom.ts';
 import { formatDay, formatSeconds } from '../../../web/page/format.ts';
 import { request } from '../../../web/page/request.ts';
 import { openDevice, openedDevice, refreshDevice, setUpDevice } from './device.ts';
+import { showFees } from './fees.ts';
 import { type FleetData, setUpFleet, showFleet, wantedRows } from './fleet.ts';
 import { showControl, showRevocations } from './orders.ts';
 import { showRollOut } from './roll-out.ts';
@@ -51,6 +52,8 @@ async function look(): Promise<void> {
   showRollOut(releases, fleet.all.devices, nowMs);
   showRevocations(fleet.revoked, open);
   showControl(control, nowMs);
+  // what it shows is of yesterday: a grid operator that does not answer is tried again
+  void showFees().catch(() => {});
   refreshDevice(fleet.opened, nowMs);
 }
 

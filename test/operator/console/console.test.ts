@@ -91,6 +91,10 @@ browse(
       (await tab.locator('#messages tbody tr').nth(1).textContent())!,
       /^In forcedistrict-1ev-charger: off18 Jun 2026/,
     );
+    await tab.locator('#fees').waitFor();
+    t.is(await tab.locator('#fees-summary').textContent(), '1 reading of registers, 1 invoice.');
+    t.is(await tab.locator('#invoices tbody').textContent(), '3Quiet Power20256421100015,297.50');
+    t.regex((await tab.locator('#registers tbody').textContent())!, /^0a1b2c.*year345678$/);
     t.deepEqual(faults, []);
     t.deepEqual(
       [...new Set([...requested].map((url) => new URL(url).origin))],

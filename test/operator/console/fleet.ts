@@ -14,6 +14,7 @@ import {
   lookAt,
 } from '../../../protocol/attestation/fleet.ts';
 import type { SentControl } from '../../../protocol/control/services.ts';
+import type { GridAccounts } from '../../../protocol/grid-fees/services.ts';
 import { ServiceError } from '../../../protocol/services/call.ts';
 import type { Page } from '../../../web/server.ts';
 
@@ -81,6 +82,25 @@ export class MemoryParties implements Parties {
   controlSent: (() => Promise<SentControl[]>) | null = async () => {
     this.#answers('provider');
     return SENT;
+  };
+
+  accounts(): Promise<GridAccounts | null> {
+    return Promise.resolve(this.fees);
+  }
+  fees: GridAccounts | null = {
+    readings: [
+      { device: '0a1b2c', slot: 1_963_104, reason: 'year', importKwh: 3456, exportKwh: 78, provider: 'Quiet Power' },
+    ],
+    invoices: [
+      {
+        number: 3,
+        provider: 'Quiet Power',
+        year: 2025,
+        readings: 64,
+        importKwh: 211_000,
+        totalMilliCent: 1_529_750_000,
+      },
+    ],
   };
 
   #row(device: string): FleetDevice {

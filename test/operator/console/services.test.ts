@@ -131,6 +131,7 @@ test('the console asks page by page, revokes at the verifier and, for good, at t
   t.deepEqual(await parties.evidenceOf(device), []);
   t.deepEqual(await parties.releases(), []);
   t.deepEqual(await parties.controlSent!(), []);
+  t.is(await parties.accounts(), null, 'this grid operator keeps none');
   await t.throwsAsync(parties.evidenceOf('abcd'), { message: 'there is no device abcd' });
 
   for (const role of ['collector', 'provider', 'technician'] as const) {
