@@ -35,7 +35,7 @@ export const mangle = () => ({
 
 /**
  * Short names for properties and methods, each followed by as many spaces as it lost: every place stays where it was, for the map.
- * Names that others know stay: the interpreter's, what Storage's files say, and whatever the program also has as a text (as the
+ * Names that others know stay: the interpreter's, globals, what Storage's files say, and whatever the program also has as a text (as the
  * link's codec has its fields). A program that reads or writes JSON keeps all of them.
  * @param {string} code
  */
@@ -53,7 +53,8 @@ function shortProperties(code) {
           ? node.key
           : null;
     if (property === null || node.computed || property.type !== 'Identifier') return;
-    if (node.shorthand || node.kind === 'constructor') kept.add(property.name);
+    const isGlobal = node.object?.type === 'Identifier' && node.object.name === 'global';
+    if (node.shorthand || node.kind === 'constructor' || isGlobal) kept.add(property.name);
     else places.set(property.name, [...(places.get(property.name) ?? []), property.start]);
   });
   const names = [...places].filter(([name]) => name.length > 2 && !kept.has(name));
