@@ -55,7 +55,7 @@ export class Conductor {
   readonly connected: Connected[];
   readonly grid: Grid;
   #nowMs: number;
-  #events: Happening[];
+  #events: (Happening & { planned?: true })[];
   /** Parties that die during the next step. */
   #doomed = new Set<Party>();
   #killed = new Set<Party>();
@@ -69,7 +69,7 @@ export class Conductor {
     this.connected = connected;
     this.grid = grid;
     this.#nowMs = startMs;
-    this.#events = [...happenings];
+    this.#events = happenings.map((one) => ({ ...one, planned: true }));
     for (const fault of faults) this.#plan(fault);
     this.#events.sort((a, b) => a.atMs - b.atMs);
   }
@@ -114,7 +114,7 @@ export class Conductor {
 
   /** Everybody back on their feet, the houses off, everything delivered, the last slot's batch closed. */
   async drain(): Promise<void> {
-    for (const event of this.#events.splice(0)) await event.act();
+    for (const event of this.#events.splice(0)) if (!event.planned) await event.act();
     this.#doomed.clear();
     await this.greet();
     await this.#step(this.#nowMs + DRAIN_MS);

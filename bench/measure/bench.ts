@@ -67,7 +67,8 @@ async function measure(households: number, householdHours: number, stateDir: str
   // From the morning on: the sun is up, everything has something to do.
   const startMs = plan.startMs + 6 * HOUR_MS;
   const durationMs = Math.max(HOUR_MS, Math.round(householdHours / households) * HOUR_MS);
-  const { scenario } = plan;
+  // ordinary hours: a roll-out is measured by what it is
+  const scenario = { ...plan.scenario, updates: [], control: [] };
   const options = { scenario, startMs, endMs: startMs + durationMs, stateDir, port: null, progress };
   const neighbourhood = await Neighbourhood.start(options);
   try {

@@ -8,6 +8,7 @@ import {
   faultEvents,
   loadOf,
   parseScenario,
+  plannedIn,
   readScenario,
   type Scenario,
   ScenarioError,
@@ -314,4 +315,18 @@ test('a household of a recording replays it; what is wrong with the recording is
   const error = await t.throwsAsync(loadOf(scenario.households[1], 1), { instanceOf: TraceError });
   t.is(error.message, `${join(folder, 'bad.txt')}:2:31: the row has 5 columns, expected 6`);
   await t.throwsAsync(readScenario(join(folder, 'none.json')), { code: 'ENOENT' });
+});
+
+test('what people do in a run: releases and control messages, on each of its days, where they fall into it', async (t) => {
+  const planned = { updates: [{ at: '13:00' }], control: [{ at: '17:00', command: 'off', forMinutes: 120 }] };
+  const { updates, control, startMs } = parse({ ...good(), ...planned });
+  t.like(control[0], { deviceClass: 'all', command: 'off', forMinutes: 120 });
+  const hours = (days: number) => plannedIn(updates, startMs, days).map(({ atMs }) => (atMs - startMs) / 3_600_000);
+  t.deepEqual([hours(0.5), hours(1), hours(2)], [[], [13], [13, 37]]);
+  t.throws(() => parse({ ...good(), control: [{ at: '17:00', command: 'limit', forMinutes: 60 }] }), {
+    message: 'my/town.json: control[0].limitW: belongs to limit, and only to it',
+  });
+  t.throws(() => parse({ ...good(), updates: [{ at: '25:00' }] }), { message: /updates\[0\]\.at: expected HH:MM/ });
+  const scenario = await readScenario(defaultScenarioFile);
+  t.deepEqual([scenario.updates.length, scenario.control.length], [1, 1]);
 });
