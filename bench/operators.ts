@@ -65,8 +65,11 @@ export interface Operators {
   letter(id: string, provider: string): Promise<Letter>;
   /** All are installed: the register goes to the third party and, which starts now, to the verifier. */
   registered(startMs: number): Promise<void>;
-  /** The provider's people: tells the area's appliances something. @returns the message's id, hexadecimal */
-  order(order: Omit<ControlOrder, 'id' | 'area'>): Promise<string>;
+  /**
+   * A provider's people, the first one's unless told: tells the area's appliances something.
+   * @returns the message's id, hexadecimal
+   */
+  order(order: Omit<ControlOrder, 'id' | 'area'>, provider?: string): Promise<string>;
 }
 
 export async function prepareOperators(options: OperatorsOptions): Promise<Operators> {
@@ -184,9 +187,10 @@ export async function prepareOperators(options: OperatorsOptions): Promise<Opera
       await verifying.start();
       await verifying.advance(startMs, true);
     },
-    async order(order) {
-      const call = { url: controlUrl, caFile: ca.caFile, ...controlSendCall };
-      const { id } = await callAs(await ca.client(first.party), { ...call, body: { ...order, area } });
+    async order(order, name = first.name) {
+      const { controlUrl: url, party: role } = providers.find((one) => one.name === name)!;
+      const call = { url, caFile: ca.caFile, ...controlSendCall };
+      const { id } = await callAs(await ca.client(role), { ...call, body: { ...order, area } });
       return Buffer.from(id).toString('hex');
     },
     async letter(id, provider) {

@@ -64,11 +64,15 @@ export interface Billing {
   close(): Promise<void>;
 }
 
-/** @param publish by MQTT; what is lost is asked for */
+/**
+ * @param publish by MQTT; what is lost is asked for
+ * @param party common name of this provider's own client certificate: its people see the bills, no other provider's
+ */
 export async function startBilling(
   config: BillingConfig,
   stateDir: string,
   publish: (topic: string, bytes: Uint8Array) => void,
+  party = 'provider',
 ): Promise<Billing> {
   const tariffs = config.tariffs.map((entry) => offeredTariff(entry, config.offlineKey));
   const prices = new PriceStore(join(stateDir, 'prices.sqlite'));
@@ -124,7 +128,7 @@ export async function startBilling(
           return desk.receive(bill, caller, nowMs);
         },
       }),
-      roleRoute(['provider'], { method: 'GET', path: '/billing/bills', handle: () => ({ bills: bills.bills() }) }),
+      roleRoute([party], { method: 'GET', path: '/billing/bills', handle: () => ({ bills: bills.bills() }) }),
     ],
   });
   return {

@@ -51,8 +51,6 @@ export const controlConfig = v.strictObject({
 });
 export type ControlConfig = v.InferOutput<typeof controlConfig>;
 
-/** Who may order: the common names of client certificates. */
-const ORDERING_ROLES = ['console', 'provider'] as const;
 /** The console's list. */
 const LISTED_MOST = 200;
 
@@ -189,8 +187,13 @@ const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 const idOfEvent = (id: string): Uint8Array =>
   new Uint8Array(createHash('sha256').update(`openadr/${id}`).digest().subarray(0, CONTROL_ID_BYTES));
 
-/** @param nowMs undefined while the party has not been told */
-export function controlRoutes(desk: ControlDesk, store: ControlStore, nowMs: () => number | undefined): Route[] {
+/** @param party this provider's own, which may order @param nowMs undefined while the party has not been told */
+export function controlRoutes(
+  desk: ControlDesk,
+  store: ControlStore,
+  party: string,
+  nowMs: () => number | undefined,
+): Route[] {
   const now = (): number => {
     const ms = nowMs();
     if (ms === undefined)
@@ -204,19 +207,19 @@ export function controlRoutes(desk: ControlDesk, store: ControlStore, nowMs: () 
       body: controlMessagesCall.body,
       handle: ({ area }) => ({ messages: store.unexpired(now(), area).map(({ bytes }) => bytes) }),
     }),
-    roleRoute(ORDERING_ROLES, {
+    roleRoute(['console', party], {
       method: 'POST',
       path: controlSendCall.path,
       body: controlSendCall.body,
       handle: (order) => desk.send(order, now()),
     }),
-    roleRoute(ORDERING_ROLES, {
+    roleRoute(['console', party], {
       method: 'POST',
       path: controlOpenAdrCall.path,
       body: v.unknown(),
       handle: (event) => desk.sendEvent(event, now()),
     }),
-    roleRoute(ORDERING_ROLES, {
+    roleRoute(['console', party], {
       method: 'GET',
       path: controlSentCall.path,
       handle: () => ({ sent: store.list(LISTED_MOST) }),
@@ -234,11 +237,15 @@ export interface Control {
   close(): Promise<void>;
 }
 
-/** @param publish by MQTT; what is lost is asked for */
+/**
+ * @param publish by MQTT; what is lost is asked for
+ * @param party common name of this provider's own client certificate, which may order like the console's
+ */
 export async function startControl(
   config: ControlConfig,
   stateDir: string,
   publish: (topic: string, bytes: Uint8Array) => void,
+  party = 'provider',
 ): Promise<Control> {
   const store = new ControlStore(join(stateDir, 'control.sqlite'));
   const controlKey = readControlKey(config.keyFile);
@@ -252,7 +259,7 @@ export async function startControl(
   const service = await startService({
     name: 'provider',
     access: config.service,
-    routes: controlRoutes(desk, store, () => nowMs),
+    routes: controlRoutes(desk, store, party, () => nowMs),
   });
   return {
     service,

@@ -26,11 +26,21 @@ await startParty('provider', async (configFile) => {
 
   const billing =
     config.billing &&
-    (await startBilling(config.billing, config.stateDir, (topic, bytes) => connection.publish(topic, bytes)));
+    (await startBilling(
+      config.billing,
+      config.stateDir,
+      (topic, bytes) => connection.publish(topic, bytes),
+      config.party,
+    ));
 
   const control =
     config.control &&
-    (await startControl(config.control, config.stateDir, (topic, bytes) => connection.publish(topic, bytes)));
+    (await startControl(
+      config.control,
+      config.stateDir,
+      (topic, bytes) => connection.publish(topic, bytes),
+      config.party,
+    ));
 
   const invoices = config.invoices && openInvoices(config.invoices, config.stateDir);
 

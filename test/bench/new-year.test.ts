@@ -6,7 +6,7 @@ import { Neighbourhood } from '../../bench/neighbourhood.ts';
 import { Progress } from '../../bench/progress.ts';
 import { planRun, runDays } from '../../bench/run.ts';
 import type { IdentityState } from '../../gateway/identity/household-identity.ts';
-import type { BillView, SupplyView } from '../../gateway/web/household-view.ts';
+import type { BillView, ControlView, SupplyView } from '../../gateway/web/household-view.ts';
 import type { RegisterRow } from '../../gateway/yearly/registers.ts';
 import type { FeeLine } from '../../operator/grid-operator/yearly.ts';
 import type { ReceivedBill } from '../../operator/provider/bills.ts';
@@ -102,6 +102,19 @@ test('the year ends: registers, invoices and last bills; another provider, and o
     [{ provider: 'sun', totalMilliCent: 0, fromMs: MIDNIGHT_MS + 24 * HOUR_MS }],
     'nobody pays for an empty house',
   );
+
+  // who tells the appliances something is the provider of now
+  const nowMs = Math.floor(conductor.nowMs / 1000) * 1000;
+  const order = { deviceClass: 'boiler', command: 'off', limitW: null, notBeforeMs: nowMs } as const;
+  const until = { ...order, expiresMs: nowMs + HOUR_MS };
+  const ids = [await operators.order(until, 'quiet'), await operators.order(until, 'sun')];
+  const heard = async (gateway: typeof stays): Promise<number[]> => {
+    const { messages, refusals } = (await gateway.ask('controlMessages')) as ControlView;
+    t.deepEqual(refusals, []);
+    return messages.map(({ id }) => ids.indexOf(id));
+  };
+  while ((await heard(stays)).length + (await heard(changes)).length < 2) await sleep(50);
+  t.deepEqual([await heard(stays), await heard(changes)], [[0], [1]]);
 
   // one invoice for all three, as many kWh as the registers have grown
   const lines = (await gridOperator.ask('feeLines')) as FeeLine[];
