@@ -46,7 +46,7 @@ export class Randomness implements Session {
   /** Called once, when the vault is open and there are random bytes. */
   ready: (() => void) | null = null;
   nonce: Uint8Array | null = null;
-  /** What the gateway gave, until the next tick: opening the vault takes its time, and has it after a window. */
+  /** What the gateway gave: opening the vault takes its time, and has it after a window. */
   fresh: Uint8Array | null = null;
   askAtMs = 0;
   retryMs = FIRST_RETRY_MS;
@@ -76,10 +76,11 @@ export class Randomness implements Session {
     const vault = this.vault;
     if (vault) {
       random.collect(random.tests.words < START_WORDS ? START_WORDS_A_TICK : WORDS_A_TICK);
-      if (this.fresh && !random.isSeeded() && this.condition() === CONDITION_WAITING) this.open(vault, this.fresh);
+      if (this.fresh && this.condition() === CONDITION_WAITING) this.open(vault, this.fresh);
     }
     this.tell();
-    if (this.condition() !== CONDITION_WAITING || !random.tests.isProven() || uptimeMs < this.askAtMs) return;
+    if (this.condition() !== CONDITION_WAITING || this.fresh || !random.tests.isProven() || uptimeMs < this.askAtMs)
+      return;
     if (!this.nonce) this.nonce = random.nonce();
     if (this.say(randomAsk(this.nonce))) {
       this.askAtMs = uptimeMs + this.retryMs;
@@ -87,11 +88,12 @@ export class Randomness implements Session {
     }
   }
 
+  /** A page of the vault in each tick: it may have many. */
   open(vault: Vault, fresh: Uint8Array): void {
     const random = this.random;
-    random.seed(fresh);
+    if (!random.isSeeded()) random.seed(fresh);
     try {
-      vault.open();
+      if (!vault.openSome()) return;
       random.bind(seedIn(vault));
     } catch (error) {
       this.damage = '' + error;

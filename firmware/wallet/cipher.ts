@@ -28,12 +28,21 @@ export function deriveKey(natives: CipherNatives, root: Uint8Array, label: strin
   return natives.hmac(root, message);
 }
 
-/** Whether both begin with the same `length` bytes; takes as long whatever they hold. */
+/** Whether both begin with the same `length` bytes, a multiple of 4; takes as long whatever they hold. */
 export function sameSecret(a: Uint8Array, b: Uint8Array, length: number): boolean {
   if (a.length < length || b.length < length) return false;
+  const left = new DataView(a.buffer, a.byteOffset, length);
+  const right = new DataView(b.buffer, b.byteOffset, length);
   let difference = 0;
-  for (let i = 0; i < length; i++) difference |= a[i] ^ b[i];
+  for (let at = 0; at < length; at += 4) difference |= left.getInt32(at) ^ right.getInt32(at);
   return difference === 0;
+}
+
+/** A copy of a part; natively, which `new Uint8Array(part)` is not. */
+export function copyOf(bytes: Uint8Array, from: number, to: number): Uint8Array {
+  const copy = new Uint8Array(to - from);
+  copy.set(bytes.subarray(from, to), 0);
+  return copy;
 }
 
 /** The next whole number of blocks. */
@@ -59,7 +68,7 @@ export class Cipher {
    * @return the tag, 16 B
    */
   seal(message: Uint8Array, at: number): Uint8Array {
-    const tag = new Uint8Array(this.code(message));
+    const tag = copyOf(this.code(message), 0, TAG_BYTES);
     if (message.length > at) message.set(this.natives.encrypt(this.encryptKey, tag, message.subarray(at)), at);
     return tag;
   }

@@ -27,7 +27,7 @@
  * show: that the end of the newest page was cut off, or that all pages were put back at once.
  */
 import type { Cipher } from './cipher.ts';
-import { BLOCK_BYTES, sameSecret, TAG_BYTES } from './cipher.ts';
+import { BLOCK_BYTES, copyOf, sameSecret, TAG_BYTES } from './cipher.ts';
 import type { FlashPages } from './flash-pages.ts';
 
 const PAGE_MARK = 0x70746c76;
@@ -97,6 +97,8 @@ export class VaultLog {
   last: Uint8Array = new Uint8Array(TAG_BYTES);
   /** Sequence of the page that was erased for what comes, 0: none since the start. */
   prepared = 0;
+  /** Pages that `openNext` has to read, the oldest one last. */
+  unread: PageHead[] = [];
 
   constructor(flash: FlashPages, natives: LogNatives, cipher: Cipher) {
     this.flash = flash;
@@ -110,10 +112,10 @@ export class VaultLog {
   }
 
   /**
-   * Reads all that counts, in the order in which it was written. Writes only where a commit was torn.
-   * @throws Error where a page or commit is missing that later ones follow
+   * Finds the pages that count. Then `openNext` reads them, one in each call.
+   * @throws Error where one is missing that later ones follow
    */
-  open(visit: (commit: Commit) => void): void {
+  open(): void {
     let newest: PageHead | null = null;
     for (let page = 0; page < this.pages; page++) {
       const found = this.headOf(page);
@@ -124,27 +126,36 @@ export class VaultLog {
     this.tail = newest.tail;
     this.last = newest.previous;
     this.readPage(newest.sequence, () => {});
-    const order: PageHead[] = [];
     let head: PageHead | null = newest;
     while (head && head.sequence >= this.tail) {
-      order.push(head);
+      this.unread.push(head);
       const before: number = head.before;
       if (before < this.tail) break;
       head = this.headOf(this.pageOf(before));
       if (!head || head.sequence !== before) throw vaultError('page ' + before + ' is not what was written there');
     }
-    const oldest = order[order.length - 1];
+    const oldest = this.unread[this.unread.length - 1];
     if (oldest.sequence !== this.tail) throw vaultError('page ' + this.tail + ' is not what was written there');
     this.last = oldest.previous;
-    for (let i = order.length - 1; i >= 0; i--) {
-      const page = order[i];
-      if (!sameSecret(this.last, page.previous, TAG_BYTES)) {
-        throw vaultError('the page before ' + page.sequence + ' is not what was written there');
-      }
-      this.next = this.readPage(page.sequence, visit);
+  }
+
+  /**
+   * Reads the commits of the next page, in the order in which they were written. Writes only where one was torn.
+   * @return false where there was no page left
+   * @throws Error where what was written before the page is missing
+   */
+  openNext(visit: (commit: Commit) => void): boolean {
+    const page = this.unread.pop();
+    if (!page) return false;
+    if (!sameSecret(this.last, page.previous, TAG_BYTES)) {
+      throw vaultError('the page before ' + page.sequence + ' is not what was written there');
     }
-    this.head = newest.sequence;
-    this.closeTorn();
+    this.next = this.readPage(page.sequence, visit);
+    if (this.unread.length === 0) {
+      this.head = page.sequence;
+      this.closeTorn();
+    }
+    return true;
   }
 
   /** Pages that nothing counts on. */
@@ -283,7 +294,7 @@ export class VaultLog {
       sequence: sequence,
       before: view.getUint32(24, true),
       tail: view.getUint32(28, true),
-      previous: new Uint8Array(bytes.subarray(32, PAGE_HEAD_BYTES)),
+      previous: copyOf(bytes, 32, PAGE_HEAD_BYTES),
     };
   }
 
@@ -294,7 +305,7 @@ export class VaultLog {
     let commit = this.find(bytes, sequence, end, this.last);
     while (commit) {
       const at = commit.end - COMMIT_HEAD_BYTES - commit.body.length;
-      this.last = new Uint8Array(bytes.subarray(at + TAG_AT, at + CONTEXT_AT));
+      this.last = copyOf(bytes, at + TAG_AT, at + CONTEXT_AT);
       this.tail = new DataView(bytes.buffer, bytes.byteOffset + at, COMMIT_HEAD_BYTES).getUint32(28, true);
       visit(commit);
       end = commit.end;
@@ -347,7 +358,7 @@ export class VaultLog {
   openCommit(commit: Uint8Array): Uint8Array | null {
     const length = commit.length - COMMIT_HEAD_BYTES;
     if (length % BLOCK_BYTES !== 0 || length > BODY_MOST_BYTES) return null;
-    const message = new Uint8Array(commit.subarray(CONTEXT_AT));
+    const message = copyOf(commit, CONTEXT_AT, commit.length);
     const at = COMMIT_HEAD_BYTES - CONTEXT_AT;
     return this.cipher.open(message, at, commit.subarray(TAG_AT, CONTEXT_AT)) ? message.subarray(at) : null;
   }

@@ -16,7 +16,7 @@
  * room: LOAD of the region. In memory is the index, 7 bytes an entry, and while it works the page that it works on.
  */
 import type { CipherNatives } from './cipher.ts';
-import { Cipher, KEY_BYTES, paddedLength } from './cipher.ts';
+import { Cipher, copyOf, KEY_BYTES, paddedLength } from './cipher.ts';
 import type { FlashPages } from './flash-pages.ts';
 import { readRootKey, writeRootKey } from './root-key.ts';
 import { UNIT, VaultIndex } from './vault-index.ts';
@@ -87,10 +87,11 @@ export class Vault {
   flash: FlashPages;
   natives: VaultNatives;
   newRoot: () => Uint8Array;
-  /** Of `open`. */
+  /** Once it is open. */
   log: VaultLog | null = null;
+  opening: VaultLog | null = null;
   root: Uint8Array | null = null;
-  index = new VaultIndex(ENTRIES_MOST);
+  index = new VaultIndex();
   capacity = 0;
   /** How far the oldest page was emptied: commits before this offset hold nothing that counts. */
   emptied = 0;
@@ -104,47 +105,44 @@ export class Vault {
 
   /** Finds what was kept. To be called once, before anything else. @throws Error where it was tampered with or is damaged */
   open(): void {
-    const flash = this.flash;
-    let root = readRootKey(flash, this.natives);
-    if (!root) {
-      if (holdsPages(flash)) throw vaultError('its key is damaged');
-      root = this.newRoot();
-      if (root.length !== KEY_BYTES) throw vaultError('no key of 32 bytes was drawn');
-      writeRootKey(flash, this.natives, root);
-    }
-    const log = new VaultLog(flash, this.natives, new Cipher(this.natives, root, 'vault'));
-    const pages = log.pages - FEW_PAGES - 1;
-    if (pages < 1) throw vaultError('its region is too small');
-    this.capacity = Math.floor(pages * flash.pageBytes * LOAD);
-    log.open((commit) => this.takeIn(commit));
-    this.root = root;
+    let done = this.openSome();
+    while (!done) done = this.openSome();
+  }
+
+  /** The same, a page in each call: whether that was all. */
+  openSome(): boolean {
+    const log = this.opening || this.begin();
+    this.opening = log;
+    if (log.openNext((commit) => this.takeIn(commit))) return false;
     this.log = log;
+    this.opening = null;
+    return true;
   }
 
   /** A value, null where there is none. It is the caller's own. */
   get(space: number, id: number): Uint8Array | null {
     const key = keyOf(space, id);
-    const row = this.index.find(key);
-    if (row < 0) return null;
-    const body = this.log!.read(this.index.places[row]);
+    const place = this.index.placeOf(key);
+    if (place < 0) return null;
+    const body = this.log!.read(place);
     for (let at = 0; isEntry(body, at); at = entryEnd(body, at)) {
-      if (keyAt(body, at) === key) return new Uint8Array(body.subarray(at + ENTRY_HEAD_BYTES, entryEnd(body, at)));
+      if (keyAt(body, at) === key) return copyOf(body, at + ENTRY_HEAD_BYTES, entryEnd(body, at));
     }
     throw vaultError('an entry is damaged');
   }
 
   has(space: number, id: number): boolean {
-    return this.index.find(keyOf(space, id)) >= 0;
+    return this.index.placeOf(keyOf(space, id)) >= 0;
   }
 
   /** All ids of a space, in no order. For spaces with few. */
   ids(space: number): number[] {
     const ids: number[] = [];
     const from = space * IDS;
-    for (let row = 0; row < this.index.count; row++) {
-      const id = this.index.keys[row] - from;
+    this.index.forEach((key) => {
+      const id = key - from;
       if (id >= 0 && id < IDS) ids.push(id);
-    }
+    });
     return ids;
   }
 
@@ -170,16 +168,16 @@ export class Vault {
       }
       const length = change.value ? change.value.length : 0;
       if (length > VALUE_MOST_BYTES) throw vaultError('a value of ' + length + ' bytes is too long');
-      const row = this.index.find(key);
-      if (row >= 0) {
-        units -= this.index.units[row];
+      const known = this.index.unitsOf(key);
+      if (known > 0) {
+        units -= known;
         count--;
       }
       if (change.value) {
         units += unitsOf(length);
         count++;
       }
-      if (change.value || row >= 0) {
+      if (change.value || known > 0) {
         entries.push(change);
         bytes += ENTRY_HEAD_BYTES + length;
       }
@@ -217,6 +215,24 @@ export class Vault {
   }
 
   // ── inside ──
+
+  begin(): VaultLog {
+    const flash = this.flash;
+    let root = readRootKey(flash, this.natives);
+    if (!root) {
+      if (holdsPages(flash)) throw vaultError('its key is damaged');
+      root = this.newRoot();
+      if (root.length !== KEY_BYTES) throw vaultError('no key of 32 bytes was drawn');
+      writeRootKey(flash, this.natives, root);
+    }
+    this.root = root;
+    const log = new VaultLog(flash, this.natives, new Cipher(this.natives, root, 'vault'));
+    const pages = log.pages - FEW_PAGES - 1;
+    if (pages < 1) throw vaultError('its region is too small');
+    this.capacity = Math.floor(pages * flash.pageBytes * LOAD);
+    log.open();
+    return log;
+  }
 
   takeIn(commit: Commit): void {
     const body = commit.body;
@@ -283,7 +299,6 @@ export class Vault {
 
   /** Whether an entry is the one that stands, and not an older one or a deletion. */
   counts(body: Uint8Array, at: number, place: number): boolean {
-    const row = this.index.find(keyAt(body, at));
-    return row >= 0 && this.index.places[row] === place && lengthAt(body, at) !== DELETED;
+    return this.index.placeOf(keyAt(body, at)) === place && lengthAt(body, at) !== DELETED;
   }
 }

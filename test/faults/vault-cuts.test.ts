@@ -1,7 +1,12 @@
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
+import { type PowerCut, VirtualBoard } from '../../bench/board/virtual-board.ts';
+import { espruinoBinary } from '../../bench/espruino/process.ts';
+import { runOnEspruino } from '../../bench/espruino/run.ts';
+import { UPDATE_LAYOUT } from '../../hardware/flash.ts';
+import { buildFirmware } from '../../scripts/build.mjs';
 import { type FlashOperation, MemoryFlash, PowerFailed } from '../firmware/wallet/memory-flash.ts';
 import { openVault, rememberingNatives } from '../firmware/wallet/vault-natives.ts';
-import { type Damage, everyDamage, halfErase, someDamage, words } from './recorded-day.ts';
+import { below, type Damage, everyDamage, halfErase, someDamage, words } from './recorded-day.ts';
 import { changed, contentsOf, type Expected, type LifePlan, recordLife, sameContents } from './recorded-vault.ts';
 
 /**
@@ -104,3 +109,66 @@ test('the vault: cuts all along thousands of commits on pages as the board has t
   );
   t.true(count.erases > 150 && count.cuts > 100);
 });
+
+/** What vault-on-board.js said: no start missed anything that was said to be kept before, nor found more than one commit beyond it. */
+function checkStarts(t: ExecutionContext, output: readonly string[]): number {
+  let kept = 0;
+  let starts = 0;
+  for (const line of output) {
+    const [word, count, wrong] = line.split(' ');
+    if (word === 'open') {
+      t.is(wrong, '0', line);
+      t.true(Number(count) === kept || Number(count) === kept + 1, `${line} after ${kept}`);
+      starts++;
+    } else t.is(word, 'kept', line);
+    kept = Number(count);
+  }
+  return starts;
+}
+const cutOf = (): PowerCut & { afterFlashOperations: number } => {
+  const kind = (['nothing', 'words', 'torn'] as const)[below(3)];
+  const afterFlashOperations = below(60);
+  return kind === 'nothing' ? { kind, afterFlashOperations } : { kind, words: below(100), afterFlashOperations };
+};
+
+test('the vault on the virtual board: power fails again and again, also while it starts', async (t) => {
+  const { code: bundle } = await buildFirmware({ entry: 'test/faults/vault-on-board.js' });
+  const board = new VirtualBoard({ bundle, seed: 3, layout: UPDATE_LAYOUT, startMs: 0 });
+  let nowMs = 0;
+  for (let cut = 0; cut < 60; cut++) {
+    board.armCut(cut % 3 === 2 ? { ...cutOf(), afterFlashOperations: below(2) } : cutOf());
+    board.start();
+    while (board.running) {
+      nowMs += 1000;
+      board.advanceTo(nowMs);
+    }
+  }
+  board.start();
+  const starts = checkStarts(t, board.output);
+  t.log(`${board.flashOperations} operations, 60 cuts, ${starts} starts that came as far as opening`);
+  t.true(starts > 40 && board.flashOperations > 1000);
+});
+
+(espruinoBinary() ? test : test.skip)(
+  'the vault on real Espruino: the same (skipped where there is none)',
+  async (t) => {
+    const { code: bundle } = await buildFirmware({ entry: 'test/faults/vault-on-board.js' });
+    let flash: Uint8Array | undefined;
+    const output: string[] = [];
+    for (let cut = 0; cut < 6; cut++) {
+      const run = await runOnEspruino({
+        bundle,
+        layout: UPDATE_LAYOUT,
+        flash,
+        seed: cut,
+        cutAtStart: { ...cutOf(), afterFlashOperations: 20 + below(60) },
+        steps: [{ toMs: 20_000 }],
+      });
+      t.true(run.cut);
+      flash = run.flash;
+      output.push(...run.output);
+    }
+    const last = await runOnEspruino({ bundle, layout: UPDATE_LAYOUT, flash, steps: [{ toMs: 100 }] });
+    t.is(checkStarts(t, [...output, ...last.output]), 7);
+  },
+);
