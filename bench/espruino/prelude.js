@@ -148,29 +148,35 @@ $.pageNumber = (address) => {
   }
   return -1;
 };
-/** The page that an address lies in; made when it is first asked for. */
-$.pageAt = (address) => {
+/** The page that an address lies in; undefined where nothing was ever written to it. */
+$.pageSoFar = (address) => {
   const n = $.pageNumber(address);
   if (n < 0) throw new Error(`no flash for this board at ${address}`);
+  return $.pages[n];
+};
+/** The same, made when it is first asked for. */
+$.pageAt = (address) => {
+  $.pageSoFar(address);
+  const n = $.pageNumber(address);
   if (!$.pages[n]) {
     $.pages[n] = new Uint8Array($.pageLength);
     $.pages[n].fill(255);
   }
   return $.pages[n];
 };
-/** Calls f(page, offset in it, how many bytes, how many before) for each page that the range touches. */
-$.across = (address, length, f) => {
+/** Calls f(page, offset in it, how many bytes, how many before) for each page that the range touches, which `at` finds. */
+$.across = (address, length, at, f) => {
   let done = 0;
   while (done < length) {
     const offset = (address + done) % $.pageLength;
     const n = Math.min(length - done, $.pageLength - offset);
-    f($.pageAt(address + done), offset, n, done);
+    f(at(address + done), offset, n, done);
     done += n;
   }
 };
 E.memoryArea = (address, length) => {
   const parts = [];
-  $.across(address, length, (page, offset, n) => parts.push(new Uint8Array(page.buffer, offset, n)));
+  $.across(address, length, $.pageAt, (page, offset, n) => parts.push(new Uint8Array(page.buffer, offset, n)));
   return E.toString(parts);
 };
 E.reboot = () => {
@@ -191,7 +197,7 @@ $.writeWords = (bytes, address) => {
     whole = $.armed.kind === 'nothing' ? 0 : Math.min(bytes.length, $.armed.words * 4);
     if ($.armed.kind === 'torn') torn = Math.min(4, bytes.length - whole);
   }
-  $.across(address, whole + torn, (page, offset, n, done) => {
+  $.across(address, whole + torn, $.pageAt, (page, offset, n, done) => {
     for (let i = 0; i < n; i++) page[offset + i] &= done + i < whole ? bytes[done + i] : bytes[done + i] | $.noise();
   });
   if (fails) $.fail();
@@ -215,8 +221,9 @@ Modules.addCached('Flash', () => {
     $.need();
     if (length <= 0) return undefined;
     const out = new Uint8Array(length);
-    $.across(address, length, (page, offset, n, done) => {
-      out.set(new Uint8Array(page.buffer, offset, n), done);
+    $.across(address, length, $.pageSoFar, (page, offset, n, done) => {
+      if (page) out.set(new Uint8Array(page.buffer, offset, n), done);
+      else out.fill(255, done, done + n);
     });
     return out;
   };

@@ -1,7 +1,14 @@
+import { UPDATE_LAYOUT } from '../../hardware/flash.ts';
+import { decodeMessage, encodeMessage } from '../../protocol/wire/link-codec.ts';
+import { encodeFrame, FrameReader } from '../../protocol/wire/link-frame.ts';
+import { LINK_SAY, LINK_TELL } from '../../protocol/wire/link-messages.ts';
+import { nodeNatives } from '../../protocol/wire/node-natives.ts';
+import { nonceOfAsk, RANDOM_FRESH_BYTES, randomGive } from '../../protocol/wire/random-messages.ts';
+import { partOf, SESSION_RANDOM } from '../../protocol/wire/sessions.ts';
 import { buildFirmware } from '../../scripts/build.mjs';
 import { makeChip } from '../board/adc-model.ts';
 import { espruinoBinary } from '../espruino/process.ts';
-import { type EspruinoRun, runOnEspruino } from '../espruino/run.ts';
+import { type EspruinoRun, runOnEspruino, type Step } from '../espruino/run.ts';
 
 /** What the ESP32 build has at most: variables, and bytes each. WiFi and BLE, where they are on, reduce it. */
 const BOARD_VARIABLES = 16_383;
@@ -10,6 +17,9 @@ const BOARD_VARIABLE_BYTES = 14;
 const LINUX_VARIABLE_BYTES = 27;
 /** How long the firmware has been running when it is measured: several checkpoints. */
 const RUN_MS = 60_000;
+
+/** By then its generator has been tested, and it has asked for the gateway's bytes. */
+const ASKED_MS = 20_500;
 
 export interface FirmwareMeasurement {
   bundleBytes: number;
@@ -38,24 +48,49 @@ export async function measureFirmware(): Promise<FirmwareMeasurement> {
     voltageV: Float64Array.from(points, (x) => 325 * x),
     currentA: Float64Array.from(points, (x) => 5 * x),
   };
-  const inUse = async (bundle: string, codeIn: 'ram' | 'flash') => {
-    const steps = [{ mains, toMs: RUN_MS }];
-    const run: EspruinoRun = await runOnEspruino({ bundle, chip: makeChip(1), codeIn, steps });
-    if (run.output.length > 0) throw new Error(`the firmware complains: ${run.output.join(' | ')}`);
-    return run.variables;
+  const run = async (
+    bundle: string,
+    codeIn: 'ram' | 'flash',
+    steps: Step[],
+    flash?: Uint8Array,
+  ): Promise<EspruinoRun> => {
+    const done = await runOnEspruino({ bundle, chip: makeChip(1), codeIn, steps, flash, layout: UPDATE_LAYOUT });
+    if (done.output.length > 0) throw new Error(`the firmware complains: ${done.output.join(' | ')}`);
+    return done;
   };
-  const preludeAlone = await inUse(';', 'ram');
-  const linux = (await inUse(code, 'flash')) - preludeAlone;
+  // with its wallet open, for which it needs an answer to what it asks; the same run asks the same
+  const asking = await run(code, 'flash', [{ mains, toMs: ASKED_MS }]);
+  const answer = answerTo(asking.serial[0]);
+  const steps = [
+    { mains, toMs: ASKED_MS },
+    { receive: answer, toMs: RUN_MS },
+  ];
+  const inFlash = await run(code, 'flash', steps);
+  // the prelude keeps in variables what on the board is flash
+  const preludeAlone = (await run(';', 'ram', steps, inFlash.flash)).variables;
+  const linux = inFlash.variables - preludeAlone;
   const boardAtMost = Math.ceil((linux * LINUX_VARIABLE_BYTES) / BOARD_VARIABLE_BYTES);
   return {
     ...size,
     variables: {
       linux,
-      linuxCodeInRam: (await inUse(code, 'ram')) - preludeAlone,
+      linuxCodeInRam: (await run(code, 'ram', steps)).variables - preludeAlone,
       boardAtMost,
       boardPercent: Math.round((1000 * boardAtMost) / BOARD_VARIABLES) / 10,
     },
   };
+}
+
+/** What a gateway says to the meter's question for random bytes. */
+function answerTo(serial: Uint8Array): Uint8Array {
+  for (const body of new FrameReader(nodeNatives).push(Buffer.from(serial).toString('latin1'))) {
+    const message = decodeMessage(body);
+    const nonce = message.type === LINK_SAY && message.session === SESSION_RANDOM ? nonceOfAsk(message.bytes) : null;
+    if (!nonce) continue;
+    const give = partOf(SESSION_RANDOM, 0, randomGive(nonce, new Uint8Array(RANDOM_FRESH_BYTES).fill(1)), 0);
+    return Buffer.from(encodeFrame(encodeMessage({ type: LINK_TELL, ...give }), nodeNatives), 'latin1');
+  }
+  throw new Error('the firmware asks for no random bytes');
 }
 
 /** `npm run -s measure -- firmware [--json]` */
