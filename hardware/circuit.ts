@@ -539,17 +539,5 @@ export const parts: Part[] = [
   capacitor('C10', 'supply', 10e-6, '10 µF', '3V3', 'GND', TEN_MICRO),
 ];
 
-/** Every pin that is connected, by net: `{net: ['R1.1', …]}`, in the order of the parts. */
-export function netsOf(list: readonly Part[]): Map<string, string[]> {
-  const nets = new Map<string, string[]>();
-  for (const { ref, pins } of list) {
-    for (const [pin, net] of Object.entries(pins)) {
-      if (net === '') continue;
-      nets.set(net, [...(nets.get(net) ?? []), `${ref}.${pin}`]);
-    }
-  }
-  return nets;
-}
-
 /** What touches the mains: never to be reached by a hand, nor by the meter's ground. */
 export const MAINS_NETS = ['L', 'N', 'L_SENSE', 'SENSE_MID', 'SENSE_P', 'L_SUPPLY', 'LOAD_IN', 'LOAD_OUT'];

@@ -1,5 +1,17 @@
 /** hardware/circuit.ts → a netlist that KiCad's board editor reads (File → Import → Netlist), and the bill of materials. */
-import { netsOf, type Part, parts } from '../../hardware/circuit.ts';
+import { type Part, parts } from '../../hardware/circuit.ts';
+
+/** Every pin that is connected, by net: `{net: ['R1.1', …]}`, in the order of the parts. */
+export function netsOf(list: readonly Part[]): Map<string, string[]> {
+  const nets = new Map<string, string[]>();
+  for (const { ref, pins } of list) {
+    for (const [pin, net] of Object.entries(pins)) {
+      if (net === '') continue;
+      nets.set(net, [...(nets.get(net) ?? []), `${ref}.${pin}`]);
+    }
+  }
+  return nets;
+}
 
 /** Two halves of one package are one component. */
 const package_ = (ref: string): string => ref.replace(/[A-Z]$/, '');

@@ -72,27 +72,30 @@ test('data and configuration are not for everybody', (t) => {
   t.is(statSync(join(root, 'etc/quietmeter/gateway.json')).mode & 0o777, 0o640);
 });
 
-test.serial('what the unit starts comes up, says where its page is, tells no password, and ends when it is told to', async (t) => {
-  const [program, ...args] = /^ExecStart=(.*)$/m.exec(unit)![1].split(' ').map(below);
-  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
-  let output = '';
-  for (const stream of [child.stdout, child.stderr])
-    stream.on('data', (piece: Buffer) => {
-      output += piece.toString();
+test.serial(
+  'what the unit starts comes up, says where its page is, tells no password, and ends when it is told to',
+  async (t) => {
+    const [program, ...args] = /^ExecStart=(.*)$/m.exec(unit)![1].split(' ').map(below);
+    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    let output = '';
+    for (const stream of [child.stdout, child.stderr])
+      stream.on('data', (piece: Buffer) => {
+        output += piece.toString();
+      });
+    await new Promise<void>((ready, failed) => {
+      child.stdout.on('data', () => {
+        if (output.includes('quietmeter password')) ready();
+      });
+      child.once('exit', (code) => failed(new Error(`ended with ${code}: ${output}`)));
     });
-  await new Promise<void>((ready, failed) => {
-    child.stdout.on('data', () => {
-      if (output.includes('quietmeter password')) ready();
-    });
-    child.once('exit', (code) => failed(new Error(`ended with ${code}: ${output}`)));
-  });
-  t.regex(output, /page: https:\/\/localhost:\d+/);
-  t.notRegex(output, /shown this once/);
-  child.removeAllListeners('exit');
-  const ended = new Promise<number | null>((resolve) => child.once('exit', resolve));
-  child.kill('SIGTERM');
-  t.is(await ended, 0);
-});
+    t.regex(output, /page: https:\/\/localhost:\d+/);
+    t.notRegex(output, /shown this once/);
+    child.removeAllListeners('exit');
+    const ended = new Promise<number | null>((resolve) => child.once('exit', resolve));
+    child.kill('SIGTERM');
+    t.is(await ended, 0);
+  },
+);
 
 test.serial('the command says what is wrong, and makes a password', async (t) => {
   const command = below(readFileSync(join(root, 'usr/local/bin/quietmeter'), 'utf8'));

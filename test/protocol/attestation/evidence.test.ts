@@ -2,7 +2,12 @@ import test from 'ava';
 import fc from 'fast-check';
 import { RELEASES } from '../../../bench/attestation/workbench.ts';
 import { appraise } from '../../../protocol/attestation/appraisal.ts';
-import { decodeEvidence, EVIDENCE_MOST_BYTES, EVIDENCE_VERSION, encodeEvidence } from '../../../protocol/attestation/evidence.ts';
+import {
+  decodeEvidence,
+  EVIDENCE_MOST_BYTES,
+  EVIDENCE_VERSION,
+  encodeEvidence,
+} from '../../../protocol/attestation/evidence.ts';
 import { MalformedError } from '../../../protocol/wire/bytes.ts';
 import { workbench } from '../../operator/verifier/bench.ts';
 
