@@ -88,7 +88,7 @@ const KNOWN = [...namesOfInterpreter(), ...keysOf(nominalCalibration()), 'genera
 function namesOfInterpreter() {
   const folder = new URL('../lib/', import.meta.url);
   const texts = readdirSync(folder).map((file) => readFileSync(new URL(file, folder), 'utf8'));
-  return texts.flatMap((text) => text.replace(/\/\*[^]*?\*\/|\/\/.*/g, '').match(/[A-Za-z_]\w*/g) ?? []);
+  return texts.flatMap((text) => text.replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, '').match(/[A-Za-z_]\w*/g) ?? []);
 }
 function keysOf(value) {
   if (typeof value !== 'object' || value === null) return [];

@@ -8,7 +8,7 @@ import { PART_MOST_BYTES } from '../update/parts.ts';
  * @returns {string} the program; longer by its first line where it has more than one part
  */
 export function inParts(code, most = PART_MOST_BYTES) {
-  if (/[^\x00-\x7f]/.test(code)) throw new Error('firmware: a text that is not ASCII');
+  if ([...code].some((letter) => letter > '\x7f')) throw new Error('firmware: a text that is not ASCII');
   if (code.length <= most) return code;
   const cuts = (head) => {
     const starts = [];
