@@ -88,11 +88,25 @@ test('a period that is over is dropped whole', async (t) => {
   const tables = database.prepare("SELECT name FROM sqlite_schema WHERE name LIKE 'spent_%'").all();
   t.deepEqual(
     tables.map(({ name }) => name),
-    ['spent_coin_7'],
+    ['spent_coin_log_7', 'spent_coin_index_7'],
   );
   t.true(set.has(7, id('a')));
   t.throws(() => set.count(-1), { message: /is no period/ });
   t.throws(() => new SpentSet(database, 'x; DROP'), { message: /is no name/ });
+});
+
+test('beyond what is held in memory: the index is entered, found, and found again by a new process', async (t) => {
+  const { directory, database, set, spend } = open(t);
+  const most = 16_384;
+  await Promise.all(Array.from({ length: most + 500 }, (_, i) => spend([`coin ${i}`], `request ${i}`)));
+  t.true((database.prepare('SELECT count(*) AS n FROM spent_coin_index_7').get()!.n as number) >= most);
+  for (const one of [set, open(t, directory).set])
+    for (const i of [0, most - 1, most, most + 499]) {
+      t.is(said(one.lookUp(7, [id(`coin ${i}`)], id(`request ${i}`))!), `again: answer to request ${i}`);
+      t.is(said(one.lookUp(7, [id(`coin ${i}`)], id('another'))!), 'conflict');
+    }
+  t.is(set.count(7), most + 500);
+  t.is(said(await spend(['coin 3', 'new'], 'mixed')), 'conflict');
 });
 
 test('what a promise has resolved for is there after kill -9', async (t) => {
