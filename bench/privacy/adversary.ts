@@ -40,9 +40,9 @@ export function pickBest(training: readonly Example[]): Adversary {
   return candidates.reduce((best, one) => (one.share > best.share ? one : best)).adversary;
 }
 
-const ROUNDS = 300;
+const ROUNDS = 1000;
 const RATE = 0.5;
-const SHRINK = 0.02;
+const SHRINK = 0.002;
 
 /** Logistic regression without a constant: exchanging a and b turns the verdict round. */
 export function trainClassifier(examples: readonly Example[]): Adversary {

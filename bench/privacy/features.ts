@@ -11,13 +11,14 @@ import { createHash, createHmac } from 'node:crypto';
 import { SLOT_MS } from '../../protocol/time/slots.ts';
 import { commitmentDifference, sharedFactor } from './algebra.ts';
 import type { SeenRecord, Transcript } from './transcript.ts';
-import type { Pair, Trace } from './world.ts';
+import { JOIN_BYTES, Overlaps } from './windows.ts';
+import type { Event, Pair, Trace } from './world.ts';
 
-/** A value of so many bytes does not come twice by chance. */
-export const JOIN_BYTES = 8;
 /** Keys and tags that are cut short. */
 const TAG_BYTES = 4;
 const KEY_BYTES = 32;
+/** Longer fields are made of others. */
+const HASHED_BYTES = 512;
 
 export interface Candidate {
   /** Named records of the household. */
@@ -37,12 +38,20 @@ export class View {
   readonly transcript: Transcript;
   readonly #named: Map<string | null, SeenRecord[]>;
   readonly #anonymous: SeenRecord[];
-  readonly #windows = new Map<SeenRecord, Set<number>>();
+  /** Places in `#overlaps`. */
+  readonly #places = new Map<SeenRecord | Event, number>();
+  readonly #overlaps: Overlaps;
 
-  constructor(transcript: Transcript) {
+  constructor(transcript: Transcript, pairs: readonly Pair[]) {
     this.transcript = transcript;
     this.#named = Map.groupBy(transcript.records, ({ household }) => household);
     this.#anonymous = this.#named.get(null) ?? [];
+    const events = pairs.flatMap(({ x, y }) => [...x, ...y]);
+    for (const item of [...transcript.records, ...events]) this.#places.set(item, this.#places.size);
+    this.#overlaps = new Overlaps([
+      ...transcript.records.map((record) => this.#computed(record)),
+      ...events.map((event) => waysToWrite(event, transcript.keys)),
+    ]);
   }
 
   named(household: string): SeenRecord[] {
@@ -55,39 +64,21 @@ export class View {
     return this.#anonymous.filter((record) => record.slot !== null && fits(record, trace) && !fits(record, other));
   }
 
-  /** Every stretch of JOIN_BYTES in every field, and what a hash or a MAC of each field begins with. */
-  windows(record: SeenRecord): Set<number> {
-    let windows = this.#windows.get(record);
-    if (windows) return windows;
-    windows = new Set();
-    for (const field of Object.values(record.fields)) {
-      if (typeof field === 'number') continue;
-      addWindows(windows, field);
-      if (field.length < JOIN_BYTES || field.length > 512) continue;
-      addWindows(windows, createHash('sha256').update(field).digest());
-      for (const key of this.transcript.keys) addWindows(windows, createHmac('sha256', key).update(field).digest());
-    }
-    this.#windows.set(record, windows);
-    return windows;
+  /** How many stretches of bytes two records share, or a record with the ways in which an event could be written down. */
+  overlap(one: SeenRecord | Event, other: SeenRecord): number {
+    return this.#overlaps.of(this.#places.get(one)!, this.#places.get(other)!);
+  }
+
+  /** Every field, and what a hash or a MAC of it is. */
+  #computed({ fields }: SeenRecord): Uint8Array[] {
+    return Object.values(fields).flatMap((field) => {
+      if (typeof field === 'number') return [];
+      if (field.length < JOIN_BYTES || field.length > HASHED_BYTES) return [field];
+      const macs = this.transcript.keys.map((key) => createHmac('sha256', key).update(field).digest());
+      return [field, createHash('sha256').update(field).digest(), ...macs];
+    });
   }
 }
-
-function addWindows(windows: Set<number>, bytes: Uint8Array): void {
-  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-  for (let i = 0; i + JOIN_BYTES <= buffer.length; i++) {
-    const high = buffer.readUInt32BE(i);
-    const low = buffer.readUInt32BE(i + 4);
-    // 52 of the 64 bits, exact in a number; runs of one byte are padding
-    if (high !== low || high % 0x01010101 !== 0) windows.add(high * 0x100000 + (low >>> 12));
-  }
-}
-
-const overlap = (one: Set<number>, other: Set<number>): number => {
-  const [small, large] = one.size < other.size ? [one, other] : [other, one];
-  let n = 0;
-  for (const window of small) if (large.has(window)) n++;
-  return n;
-};
 
 /** Sum over all pairs of an explained and a named record. */
 const pairwise =
@@ -146,16 +137,29 @@ function sharedTags(one: SeenRecord, other: SeenRecord): number {
 /** One record's tag is the MAC of its own field under a key that stands in the other. */
 function keyedTags(one: SeenRecord, other: SeenRecord): number {
   let found = 0;
-  for (const key of Object.values(other.fields)) {
-    if (typeof key === 'number' || key.length !== KEY_BYTES) continue;
-    for (const field of Object.values(one.fields)) {
-      if (typeof field === 'number' || field.length < JOIN_BYTES) continue;
-      const tag = createHmac('sha256', key).update(field).digest();
-      for (const short of Object.values(one.fields))
-        if (typeof short !== 'number' && short.length >= JOIN_BYTES && tag.indexOf(short.subarray(0, JOIN_BYTES)) === 0)
-          found++;
-    }
+  for (const [name, key] of Object.entries(other.fields))
+    if (typeof key !== 'number' && key.length === KEY_BYTES && KEY_NAME.test(name)) found += tagsUnder(key, one);
+  return found;
+}
+const KEY_NAME = /(Key|key|Value|sk)$/;
+const tagged = new WeakMap<SeenRecord, Map<string, number>>();
+
+function tagsUnder(key: Uint8Array, record: SeenRecord): number {
+  const known = tagged.get(record) ?? new Map<string, number>();
+  tagged.set(record, known);
+  const name = Buffer.from(key).toString('latin1');
+  let found = known.get(name);
+  if (found !== undefined) return found;
+  found = 0;
+  const fields = Object.values(record.fields).filter(
+    (field) => typeof field !== 'number' && field.length >= JOIN_BYTES,
+  );
+  for (const message of fields as Uint8Array[]) {
+    if (message.length > HASHED_BYTES) continue;
+    const mac = createHmac('sha256', key).update(message).digest();
+    for (const tag of fields as Uint8Array[]) if (mac.compare(tag, 0, JOIN_BYTES, 0, JOIN_BYTES) === 0) found++;
   }
+  known.set(name, found);
   return found;
 }
 
@@ -181,25 +185,23 @@ const atEvents =
     }, 0);
 
 /** In how many ways a value of a slot could be written down. */
-function dictionaryOf({ slot, value }: { slot: number; value: number }, keys: readonly Uint8Array[]): Set<number> {
+function waysToWrite({ slot, value }: Event, keys: readonly Uint8Array[]): Uint8Array[] {
   const words = (...values: number[]): Buffer => {
     const bytes = Buffer.alloc(4 * values.length);
     for (const [i, word] of values.entries()) bytes.writeUInt32BE(word, 4 * i);
     return bytes;
   };
-  const windows = new Set<number>();
-  for (const plain of [words(slot, value), words(value, 0), words(value, slot), Buffer.from(String(value))]) {
-    addWindows(windows, plain);
-    for (const hash of ['sha256', 'sha384']) addWindows(windows, createHash(hash).update(plain).digest());
-    for (const key of keys) addWindows(windows, createHmac('sha256', key).update(plain).digest());
-  }
-  return windows;
+  return [words(slot, value), words(value, 0), words(value, slot), Buffer.from(String(value))].flatMap((plain) => [
+    plain,
+    ...['sha256', 'sha384'].map((hash) => createHash(hash).update(plain).digest()),
+    ...keys.map((key) => createHmac('sha256', key).update(plain).digest()),
+  ]);
 }
 
 export const FEATURES: readonly Feature[] = [
   {
     name: 'equal bytes',
-    score: pairwise((one, other, view) => Math.min(8, overlap(view.windows(one), view.windows(other)))),
+    score: pairwise((one, other, view) => Math.min(8, view.overlap(one, other))),
   },
   { name: 'equal tags', score: pairwise(sharedTags) },
   { name: 'keyed tags', score: pairwise(keyedTags) },
@@ -224,10 +226,10 @@ export const FEATURES: readonly Feature[] = [
   {
     name: 'dictionary of values',
     score: ({ named, trace, view }) =>
-      trace.reduce((sum, event) => {
-        const words = dictionaryOf(event, view.transcript.keys);
-        return sum + named.reduce((inner, record) => inner + Math.min(2, overlap(words, view.windows(record))), 0);
-      }, 0),
+      trace.reduce(
+        (sum, event) => sum + named.reduce((inner, record) => inner + Math.min(2, view.overlap(event, record)), 0),
+        0,
+      ),
   },
   { name: 'presence', score: atEvents(() => 1) },
   { name: 'length at events', score: atEvents(bytesIn) },
@@ -264,8 +266,7 @@ export const FEATURES: readonly Feature[] = [
 ];
 
 /** More in common than a header has. */
-const longRepeat = (one: SeenRecord, other: SeenRecord, view: View): boolean =>
-  overlap(view.windows(one), view.windows(other)) > 100;
+const longRepeat = (one: SeenRecord, other: SeenRecord, view: View): boolean => view.overlap(one, other) > 100;
 
 /** One number for each feature: positive where it speaks for a having X. */
 export function differences(view: View, { a, b, x, y }: Pair): number[] {

@@ -55,7 +55,7 @@ export async function playRun(party: GameParty, seed: number, pairs = PAIRS): Pr
 }
 
 export function examplesOf({ challenge: { world, coins }, transcript }: Run): Example[] {
-  const view = new View({ ...transcript, owners: new Map() });
+  const view = new View({ ...transcript, owners: new Map() }, world.pairs);
   return world.pairs.map((pair, i) => ({ differences: differences(view, pair), swapped: coins[i] }));
 }
 
