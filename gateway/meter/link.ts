@@ -78,6 +78,8 @@ export class MeterLink {
   #edges: RegisterPoint[];
   #malformed = 0;
   #alarmsLogged = '';
+  /** Why the line is broken, as it was logged; empty while it is not. */
+  #brokenLogged = '';
   #clampQuestions: ((answer: Clamp) => void)[] = [];
 
   constructor(options: MeterLinkOptions) {
@@ -99,11 +101,17 @@ export class MeterLink {
   start(): void {
     this.#options.channel.start({
       opened: () => {
+        if (this.#brokenLogged !== '') this.#options.log('meter link: the line is there again');
+        this.#brokenLogged = '';
         this.#intake.lineOpened();
         this.tick();
       },
       bytes: (chunk) => this.#receive(chunk),
-      broken: (reason) => this.#options.log(`meter link: ${reason}`),
+      broken: (reason) => {
+        // tried again every second: a line that stays broken for the same reason is told of once
+        if (reason !== this.#brokenLogged) this.#options.log(`meter link: ${reason}`);
+        this.#brokenLogged = reason;
+      },
     });
   }
 

@@ -1,6 +1,9 @@
 import test from 'ava';
 import fc from 'fast-check';
+import type { ChannelEvents } from '../../../gateway/meter/channel.ts';
 import { ALARMS } from '../../../gateway/meter/intake.ts';
+import { MeterLink } from '../../../gateway/meter/link.ts';
+import { DrivenClock } from '../../../protocol/time/clock.ts';
 import { SLOT_MS, slotStartMs } from '../../../protocol/time/slots.ts';
 import {
   CLAMP_RIGHT,
@@ -364,4 +367,39 @@ test('a gateway that hears commands hears itself, and does not obey', (t) => {
   const echo = Buffer.from(frameOf({ type: LINK_TIME, unixMs: T0 }) + frameOf({ type: LINK_ACK, number: 9 }), 'latin1');
   bench.step(bench.clock.nowMs() + 1000, () => echo);
   t.is(bench.link.counters.linkErrors, errors + 2);
+});
+
+test('a line that stays broken is told of once, and again when the reason is another or it has been there', (t) => {
+  const log: string[] = [];
+  const { store } = new BenchLink(T0);
+  let events: ChannelEvents | null = null;
+  const link = new MeterLink({
+    channel: {
+      start: (told) => {
+        events = told;
+      },
+      write: () => {},
+      close: async () => {},
+    },
+    store,
+    clock: new DrivenClock(T0),
+    resolutionWh: 50,
+    onLives: () => {},
+    onReports: () => {},
+    log: (line) => log.push(line),
+  });
+  link.start();
+  const refused = () => events!.broken('connect ECONNREFUSED');
+  refused();
+  refused();
+  events!.broken('no such device');
+  events!.opened();
+  refused();
+  refused();
+  t.deepEqual(log, [
+    'meter link: connect ECONNREFUSED',
+    'meter link: no such device',
+    'meter link: the line is there again',
+    'meter link: connect ECONNREFUSED',
+  ]);
 });
