@@ -37,7 +37,7 @@ export const LABELS = {
   chargingPolicy: 'quietmeter/v1/charging-policy',
   /** Start of a proof's transcript: the payment of a period (protocol/billing/payment.ts). */
   payment: 'quietmeter/v1/payment',
-  /** Meter's certified key over what a customer discloses (protocol/billing/disclosure.ts). */
+  /** Start of a proof's transcript: what a customer discloses (protocol/billing/disclosure.ts). */
   disclosure: 'quietmeter/v1/disclosure',
   /** Identifier key over one request to a service (protocol/identity/signed-request.ts). */
   signedRequest: 'quietmeter/v1/signed-request',
