@@ -19,6 +19,8 @@ const TAG_BYTES = 4;
 const KEY_BYTES = 32;
 /** Longer fields are made of others. */
 const HASHED_BYTES = 512;
+/** What a tag is made over in these protocols: nonces, identities. */
+const NONCE_MOST_BYTES = 64;
 
 export interface Candidate {
   /** Named records of the household. */
@@ -155,7 +157,7 @@ function tagsUnder(key: Uint8Array, record: SeenRecord): number {
     (field) => typeof field !== 'number' && field.length >= JOIN_BYTES,
   );
   for (const message of fields as Uint8Array[]) {
-    if (message.length > HASHED_BYTES) continue;
+    if (message.length > NONCE_MOST_BYTES) continue;
     const mac = createHmac('sha256', key).update(message).digest();
     for (const tag of fields as Uint8Array[]) if (mac.compare(tag, 0, JOIN_BYTES, 0, JOIN_BYTES) === 0) found++;
   }

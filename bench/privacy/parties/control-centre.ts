@@ -8,8 +8,7 @@
  * sales in other slots. With receipts nothing is opened. In m-of-n mode some sales are, under the customer's name.
  */
 import { randomBytes, randomInt } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type CentreSettings, ControlCentre } from '../../../operator/control-centre/centre.ts';
 import { generateKey, type KeyPlan, type NewKey } from '../../../operator/shared/keyset-store.ts';
@@ -34,6 +33,7 @@ import { monthOf, monthStartMs } from '../../../protocol/time/months.ts';
 import { SLOT_MS } from '../../../protocol/time/slots.ts';
 import type { Random } from '../../random.ts';
 import type { GameParty } from '../game.ts';
+import { scratchFolder } from '../scratch.ts';
 import { type Transcript, TranscriptWriter } from '../transcript.ts';
 import { anonymousEvents, shuffled, sums, type World } from '../world.ts';
 
@@ -236,7 +236,7 @@ class Home {
 }
 
 async function play(mode: number, world: World, random: Random): Promise<Transcript> {
-  const directory = mkdtempSync(join(tmpdir(), 'quietmeter-game-'));
+  const directory = scratchFolder();
   const file = join(directory, 'centre.sqlite');
   const sign = (message: Uint8Array): Uint8Array => signEd25519(master.privateKey, message);
   const centre = new ControlCentre({ file, settings: settings(mode), sign, workers: 1, generate });

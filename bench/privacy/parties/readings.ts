@@ -7,8 +7,7 @@
  */
 
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Collector } from '../../../operator/collector/steps.ts';
 import { CollectorStore } from '../../../operator/collector/store.ts';
@@ -38,6 +37,7 @@ import { monthOf } from '../../../protocol/time/months.ts';
 import { SLOT_MS, SLOTS_PER_DAY, slotEndMs } from '../../../protocol/time/slots.ts';
 import type { Random } from '../../random.ts';
 import type { GameParty } from '../game.ts';
+import { scratchFolder } from '../scratch.ts';
 import { type Transcript, TranscriptWriter } from '../transcript.ts';
 import { anonymousEvents, shuffled, sums, type Trace, type World } from '../world.ts';
 
@@ -72,7 +72,7 @@ const keysOfAll = (): Promise<Keys> => {
 /** Plays a run; each party's transcript has only what that party sees. */
 async function playReadings(world: World, random: Random): Promise<{ collector: Transcript; provider: Transcript }> {
   const keys = await keysOfAll();
-  const directory = mkdtempSync(join(tmpdir(), 'quietmeter-game-'));
+  const directory = scratchFolder();
   const [collectorFile, providerFile] = [join(directory, 'collector.sqlite'), join(directory, 'provider.sqlite')];
   const collectorStore = new CollectorStore(collectorFile);
   const passKey = importBlindRsaKey(keys.passes.modulus);

@@ -6,8 +6,7 @@
  * must not know: X and Y are any two sets of slots.
  */
 import { createHash, generateKeyPairSync, randomBytes, sign } from 'node:crypto';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type * as v from 'valibot';
 import { Door, type RelayCall } from '../../../gateway/door/door.ts';
@@ -27,6 +26,7 @@ import { DrivenClock } from '../../../protocol/time/clock.ts';
 import { SLOT_MS } from '../../../protocol/time/slots.ts';
 import type { Random } from '../../random.ts';
 import type { GameParty } from '../game.ts';
+import { scratchFolder } from '../scratch.ts';
 import { type Field, type Transcript, TranscriptWriter } from '../transcript.ts';
 import { shuffled, type Trace, type World } from '../world.ts';
 
@@ -49,7 +49,7 @@ function callRoutes(routes: readonly Route[], caller: object): RelayCall {
 }
 
 async function play(world: World, random: Random): Promise<Transcript> {
-  const directory = mkdtempSync(join(tmpdir(), 'quietmeter-game-'));
+  const directory = scratchFolder();
   const [hpke, list, planKey] = [
     await generateHpkeKeyPair(),
     ...[0, 1].map(() => generateKeyPairSync('ed25519').privateKey),
