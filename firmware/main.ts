@@ -11,7 +11,7 @@ import { Adc } from './board/adc.ts';
 import { vaultNatives } from './board/cipher.ts';
 import { kickWatchdog, meterId, startWatchdog, uptimeMs } from './board/clock.ts';
 import { flashPages, journalNatives } from './board/flash.ts';
-import { FIRST_PROGRAM, imageAreas, imageNatives } from './board/images.ts';
+import { FIRST_PROGRAMS, imageAreas, imageNatives } from './board/images.ts';
 import { randomNatives, randomSources } from './board/random.ts';
 import { setRelayPin } from './board/relay.ts';
 import { espruinoNatives, openGatewayPort } from './board/serial.ts';
@@ -96,7 +96,7 @@ if (booted) {
   const areas = imageAreas();
   const text =
     booted.area < 0
-      ? (offset: number, length: number) => storage.read(FIRST_PROGRAM, offset, length)!
+      ? (offset: number, length: number) => storage.read(FIRST_PROGRAMS[-1 - booted.area], offset, length)!
       : (offset: number, length: number) => areas[booted.area].text(offset, length);
   const running = {
     area: booted.area,

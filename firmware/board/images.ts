@@ -5,8 +5,25 @@ import type { ImageNatives } from '../update/image-area.ts';
 import { ImageArea } from '../update/image-area.ts';
 import { flashPages } from './flash.ts';
 
-/** Storage's file with the program that the meter was commissioned with. */
-export const FIRST_PROGRAM = 'firmware';
+/**
+ * Storage's file with the program that the meter was commissioned with. There are two names, so that commissioning it anew
+ * (scripts/flash) leaves the old one whole until the new one is.
+ */
+export const FIRST_PROGRAMS = ['firmware', 'firmware.b'];
+/** A program's bytes come in order and are none of these: a file that ends with one is not whole. */
+const BLANK = '\xff';
+
+/**
+ * The length of a program in Storage; 0 where it is not there or not whole.
+ * @param lastPart where its last part begins: a string's length has 16 bits, and Storage says no other
+ */
+export function programLength(name: string, lastPart: number): number {
+  const storage = require('Storage');
+  const rest = storage.read(name, lastPart);
+  if (!rest) return 0;
+  const length = lastPart + rest.length;
+  return storage.read(name, length - 1, 1) === BLANK ? 0 : length;
+}
 
 // biome-ignore lint/style/useNodejsImportProtocol: the interpreter's module, not Node's
 const sha256 = require('crypto').SHA256;

@@ -116,7 +116,7 @@ interface CryptoModule {
 }
 /** The program that the boot loader has started (firmware/update/loader.ts). */
 interface BootedImage {
-  /** Index of its area; −1: the file in Storage. */
+  /** Index of its area; −1, −2: the first or second of Storage's files for one. */
   area: number;
   version: number;
   length: number;

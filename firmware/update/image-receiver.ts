@@ -41,7 +41,7 @@ const BLOCKS_A_TICK = 4;
 
 /** The program that runs. */
 export interface RunningImage {
-  /** Index of its area; −1: the one in Storage. */
+  /** Index of its area; −1, −2: the first or second of Storage's. */
   area: number;
   version: number;
   length: number;

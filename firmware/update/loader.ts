@@ -6,7 +6,7 @@
  * that runs but does not confirm itself by a timer of this loader's; after TRIALS starts the one before it runs again. Wrapped
  * in a function by the build, so that none of its names meets one of the program's.
  */
-import { FIRST_PROGRAM, imageAreas } from '../board/images.ts';
+import { FIRST_PROGRAMS, imageAreas, programLength } from '../board/images.ts';
 import type { Choice } from './choose-image.ts';
 import { chooseImage } from './choose-image.ts';
 import type { ImageArea } from './image-area.ts';
@@ -28,7 +28,7 @@ try {
   print('boot loader: ' + error);
 }
 
-/** A piece of the program, in place; without a length, all that is left. Undefined where there is no program. */
+/** A piece of the program, in place. */
 let text: ((offset: number, length: number) => string | undefined) | null = null;
 let length = 0;
 if (choice) {
@@ -48,16 +48,19 @@ if (choice) {
   }
 } else {
   const storage = require('Storage');
-  if (storage.read(FIRST_PROGRAM, 0, 1)) text = (offset, count) => storage.read(FIRST_PROGRAM, offset, count);
+  for (let i = 0; i < FIRST_PROGRAMS.length && length === 0; i++) {
+    const name = FIRST_PROGRAMS[i];
+    const head = storage.read(name, 0, LINE_MOST_CHARS);
+    if (!head) continue;
+    const starts = partStarts(head);
+    length = programLength(name, starts[starts.length - 1]);
+    if (length > 0) global.bootedImage = { area: -1 - i, version: 0, length: length, trial: false };
+  }
+  const booted = global.bootedImage;
+  if (booted) text = (offset, count) => storage.read(FIRST_PROGRAMS[-1 - booted.area], offset, count);
 }
 if (text) {
-  const starts = partStarts(text(0, length > 0 ? Math.min(LINE_MOST_CHARS, length) : LINE_MOST_CHARS)!);
-  const last = starts[starts.length - 1];
-  if (!choice) {
-    // a string's length has 16 bits, and Storage says no other
-    length = last + text(last, 0)!.length;
-    global.bootedImage = { area: -1, version: 0, length: length, trial: false };
-  }
+  const starts = partStarts(text(0, Math.min(LINE_MOST_CHARS, length))!);
   // in the order of these calls, one after the other
   for (let i = 0; i < starts.length; i++) {
     const end = i + 1 < starts.length ? starts[i + 1] : length;
