@@ -74,7 +74,8 @@ function print(verdicts: readonly Verdict[], controls: readonly Control[], trial
     );
   console.log('\nparty                 mode        guesses  advantage   ≤ (99 %)  by runs   best adversary');
   for (const { row, adversary, bootstrap99, accepted, reason } of verdicts) {
-    const verdict = accepted === null ? `expected: ${reason}` : accepted ? 'accepted' : 'not accepted';
+    const refused = trials < ACCEPTANCE_TRIALS ? 'undecided' : 'not accepted';
+    const verdict = accepted === null ? `expected: ${reason}` : accepted ? 'accepted' : refused;
     console.log(
       `${row.party.padEnd(21)} ${row.mode.padEnd(11)} ${String(row.trials).padStart(7)}    ${share(row.advantage)}    ${share(row.upperBound99)}  ${share(bootstrap99)}   ${adversary}; ${verdict}`,
     );
