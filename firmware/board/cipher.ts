@@ -1,7 +1,6 @@
 /** What Espruino does natively for everything that is encrypted. (Espruino dialect; touches Espruino's globals) */
 import type { VaultNatives } from '../wallet/vault.ts';
 
-// biome-ignore lint/style/useNodejsImportProtocol: the interpreter's module, not Node's
 const crypto = require('crypto');
 
 /** PBKDF2 with one iteration is HMAC(key, message ‖ 00000001): the only HMAC that is native. */

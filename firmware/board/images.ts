@@ -5,11 +5,6 @@ import type { ImageNatives } from '../update/image-area.ts';
 import { ImageArea } from '../update/image-area.ts';
 import { flashPages } from './flash.ts';
 
-/**
- * Storage's file with the program that the meter was commissioned with. There are two names, so that commissioning it anew
- * (scripts/flash) leaves the old one whole until the new one is.
- */
-export const FIRST_PROGRAMS = ['firmware', 'firmware.b'];
 /** A program's bytes come in order and are none of these: a file that ends with one is not whole. */
 const BLANK = '\xff';
 
@@ -25,7 +20,6 @@ export function programLength(name: string, lastPart: number): number {
   return storage.read(name, length - 1, 1) === BLANK ? 0 : length;
 }
 
-// biome-ignore lint/style/useNodejsImportProtocol: the interpreter's module, not Node's
 const sha256 = require('crypto').SHA256;
 const natives: ImageNatives = {
   crc32: (bytes) => E.CRC32(bytes),

@@ -4,7 +4,6 @@ import type { RandomNatives, RandomSources } from '../random/random.ts';
 /** RNG_DATA_REG (ESP32 Technical Reference Manual, ch. 24): true random while the radio is on. */
 const RNG_DATA = 0x3ff75144;
 const ONE_HMAC = { keySize: 8, iterations: 1, hasher: 'SHA256' };
-// biome-ignore lint/style/useNodejsImportProtocol: the interpreter's module, not Node's
 const crypto = require('crypto');
 
 export const randomNatives: RandomNatives = {
