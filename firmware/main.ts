@@ -5,13 +5,13 @@
  *   calibration   firmware/metering/calibration.ts; without it the board as drawn
  *   household     {"generator": true} where there is a photovoltaic system or the like: export is no reversed clamp then
  */
-import { JOURNAL_REGION, layoutOf } from '../hardware/flash.ts';
+import { FIRST_PROGRAMS, JOURNAL_REGION, layoutOf } from '../hardware/flash.ts';
 import { SESSION_LEDGER, SESSION_RANDOM, SESSION_STORE } from '../protocol/wire/sessions.ts';
 import { Adc } from './board/adc.ts';
 import { vaultNatives } from './board/cipher.ts';
 import { kickWatchdog, meterId, startWatchdog, uptimeMs } from './board/clock.ts';
 import { flashPages, journalNatives } from './board/flash.ts';
-import { FIRST_PROGRAMS, imageAreas, imageNatives } from './board/images.ts';
+import { imageAreas, imageNatives } from './board/images.ts';
 import { randomNatives, randomSources } from './board/random.ts';
 import { setRelayPin } from './board/relay.ts';
 import { espruinoNatives, openGatewayPort } from './board/serial.ts';

@@ -70,6 +70,12 @@ export function layoutOf(storageBytes: number): FlashLayout {
 /** What an area holds besides its first page. The interpreter runs it in parts (firmware/update/parts.ts). */
 export const IMAGE_MOST_BYTES = 94208;
 
+/**
+ * Storage's file with the program that the meter was commissioned with. There are two names, so that commissioning it anew
+ * (scripts/flash) leaves the old one whole until the new one is.
+ */
+export const FIRST_PROGRAMS = ['firmware', 'firmware.b'];
+
 /** Erases that a page is good for (serial NOR flash on the usual modules: 100,000). */
 export const PAGE_ENDURANCE_ERASES = 100000;
 /** How long the chip is busy with one erase, during which nothing runs: typical, and the data sheet's worst case. */

@@ -6,7 +6,8 @@
  * that runs but does not confirm itself by a timer of this loader's; after TRIALS starts the one before it runs again. Wrapped
  * in a function by the build, so that none of its names meets one of the program's.
  */
-import { FIRST_PROGRAMS, imageAreas, programLength } from '../board/images.ts';
+import { FIRST_PROGRAMS } from '../../hardware/flash.ts';
+import { imageAreas, programLength } from '../board/images.ts';
 import type { Choice } from './choose-image.ts';
 import { chooseImage } from './choose-image.ts';
 import type { ImageArea } from './image-area.ts';
