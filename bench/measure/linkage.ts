@@ -83,6 +83,6 @@ function print(verdicts: readonly Verdict[], controls: readonly Control[], trial
   console.log(
     trials >= ACCEPTANCE_TRIALS
       ? `\naccepted: with 99 % confidence the advantage is at most ${ACCEPTED_ADVANTAGE}, that is at most ${mostRight(trials)} of ${trials} right`
-      : `\n${trials} guesses are too few to accept anybody: that takes ${ACCEPTANCE_TRIALS}`,
+      : `\n${trials} guesses accept an honest party by luck only: ${ACCEPTANCE_TRIALS} are meant`,
   );
 }
