@@ -4,6 +4,7 @@
  *   boards      run their timers to the end of the step, synchronously
  *   services    (trusted third party, grid operator, verifier, provider) hear the time
  *   gateways    take what their meter sent, and settle: everything delivered and acknowledged
+ *   relay       shuffles the bundles of all gateways and passes them on
  *   collector   closes the batches that are due; then the provider
  *   boards      get what their gateway answered
  *
@@ -41,6 +42,9 @@ export interface Grid {
   otherProviders: Party[];
   verifier: Party;
   gridOperator: Party;
+  /** Null where nothing leaves a house without a name. */
+  relay: Party | null;
+  controlCentre: Party | null;
   /** Whom gateways call under their name, while they settle: they hear the time first. */
   services: Party[];
 }
@@ -155,6 +159,8 @@ export class Conductor {
     for (const { household, gateway } of this.connected) {
       for (const bytes of gateway.takeSerial()) if (household.board.running) household.board.receive(bytes);
     }
+    const { relay } = this.grid;
+    if (relay) await this.#advance(relay, toMs, deliver);
     await this.#advanceOperators(toMs, deliver);
     await killing;
   }

@@ -70,15 +70,19 @@ export async function prepareControlCentre(options: ControlCentreSideOptions): P
     clock,
   };
   writeFileSync(config, `${JSON.stringify(content, null, 2)}\n`);
-  const { perSale = 1, keyBits = 2048 } = controlCentre as { perSale?: number; keyBits?: number };
-  const keyBytes = keyBits / 8;
   return {
     config,
     url,
     gatewaySelling: { url, caFile: ca.caFile, masterKey: Buffer.from(x!, 'base64url').toString('hex') },
-    doorSizes: {
-      messageBytes: meterSealedBytes(keyBytes, saleBytes(perSale, keyBytes)),
-      answerBytes: answerBytes(perSale, keyBytes),
-    },
+    doorSizes: controlCentreDoorSizes(controlCentre),
+  };
+}
+
+/** What a SALE and its ANSWER take under the centre's settings. */
+export function controlCentreDoorSizes({ perSale = 1, keyBits = 2048 }: { perSale?: number; keyBits?: number }) {
+  const keyBytes = keyBits / 8;
+  return {
+    messageBytes: meterSealedBytes(keyBytes, saleBytes(perSale, keyBytes)),
+    answerBytes: answerBytes(perSale, keyBytes),
   };
 }

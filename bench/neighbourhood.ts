@@ -130,6 +130,8 @@ export class Neighbourhood {
         area,
         image: Buffer.from(firmware.code, 'latin1'),
         providers: scenario.providers,
+        households: households.length,
+        selling: scenario.selling,
         consolePort: nthPort(options.port, households.length),
       });
       started.push(...[...operators.parties].reverse());

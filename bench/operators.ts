@@ -18,6 +18,8 @@ import { type Letter, prepareIdentitySide } from './identity-side.ts';
 import { Party } from './party.ts';
 import { type PreparedProvider, type ProviderSpec, partyOf, prepareProvider } from './providers.ts';
 import { BenchReleases, DELIVERED } from './releases.ts';
+import type { ScenarioSelling } from './scenario.ts';
+import { prepareSelling } from './selling-side.ts';
 import { prepareVerifier } from './verifier-side.ts';
 
 /** What the grid's wires cost. */
@@ -34,11 +36,15 @@ export interface OperatorsOptions {
   /** swtpm's authority, which must have made a TPM already. */
   tpmCaDir: string;
   k: number;
+  /** How many there are. */
+  households: number;
   area: string;
   /** The meter's image as it is stored. */
   image: Uint8Array;
   /** Who supplies the area; the first one is the party `provider`. */
   providers: readonly ProviderSpec[];
+  /** Absent: nobody sells. */
+  selling?: ScenarioSelling;
   /** Port of the console's page; 0: any; null: no console. */
   consolePort: number | null;
 }
@@ -160,12 +166,34 @@ export async function prepareOperators(options: OperatorsOptions): Promise<Opera
             })
           ).config,
         );
-  const services = [thirdParty, gridOperator, verifying];
+  const selling = options.selling
+    ? await prepareSelling(options.selling, {
+        directory: folder('selling'),
+        ca,
+        authorityFile: identity.authorityFile,
+        k: Math.min(k, options.households),
+      })
+    : null;
+  const controlCentre = selling && party('control-centre', selling.configs.controlCentre);
+  const relay = selling && party('relay', selling.configs.relay);
+  const sellers = [controlCentre, relay].filter((one) => one !== null);
+  const services = [thirdParty, gridOperator, verifying, ...(controlCentre ? [controlCentre] : [])];
 
   return {
-    grid: { broker, collector, provider, otherProviders, verifier: verifying, gridOperator, services },
+    grid: {
+      broker,
+      collector,
+      provider,
+      otherProviders,
+      verifier: verifying,
+      gridOperator,
+      relay,
+      controlCentre,
+      services,
+    },
     parties: [
       ...(consoleParty ? [consoleParty] : []),
+      ...sellers.toReversed(),
       collector,
       provider,
       ...otherProviders,
@@ -178,7 +206,7 @@ export async function prepareOperators(options: OperatorsOptions): Promise<Opera
     releases,
     async start(startMs) {
       await broker.start();
-      const others = [thirdParty, gridOperator, collector, provider, ...otherProviders];
+      const others = [thirdParty, gridOperator, collector, provider, ...otherProviders, ...sellers];
       await Promise.all(others.map((one) => one.start()));
       for (const one of others) await one.advance(startMs, false);
     },
@@ -214,6 +242,7 @@ export async function prepareOperators(options: OperatorsOptions): Promise<Opera
         letter,
         gatewayConfig: {
           broker: side.gatewayAccess,
+          ...selling?.gateway,
           providerPublicKey: readingKeyOf(chosen),
           gridOperator: { url: identity.urls.gridOperator, caFile: ca.caFile, key: feesKey },
           identity: identity.gatewayIdentity,

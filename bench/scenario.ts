@@ -128,6 +128,29 @@ const changeSchema = v.strictObject({
   to: v.string(),
 });
 
+/** Selling with anonymous credentials: the control centre's settings, as operator/control-centre/config.ts has them. */
+const sellingSchema = v.strictObject({
+  mode: v.optional(v.picklist(['receipts', 'm of n']), 'receipts'),
+  /** Credits of a credential; 100 credits are a kWh. */
+  value: v.optional(whole(1, 100_000), 10),
+  /** Credentials that every household registers for a month. */
+  amount: v.optional(whole(1, 100_000), 200),
+  /** c. */
+  candidatesEach: v.optional(whole(1, 100)),
+  /** Credentials of one sale. */
+  perSale: v.optional(whole(1, 16)),
+  /** A slot is sold for so many slots after it. */
+  windowSlots: v.optional(whole(1, 10_000)),
+  /** How long registration lasts for the month in which the run begins. */
+  lateRegistrationMs: v.optional(whole(1, 31 * DAY_MS)),
+  registrationDays: v.optional(whole(1, 28)),
+  settlementDays: v.optional(whole(1, 60)),
+  compareExports: v.optional(v.boolean()),
+  /** Sales that a gateway may send in a quarter hour: so many cells every bundle has. */
+  cells: v.optional(whole(1, 16), 2),
+});
+export type ScenarioSelling = v.InferOutput<typeof sellingSchema>;
+
 const scenarioSchema = v.strictObject({
   name: v.optional(v.string(), ''),
   seed: whole(0, 2 ** 32 - 1),
@@ -148,6 +171,8 @@ const scenarioSchema = v.strictObject({
   providers: v.optional(v.pipe(v.array(providerSchema), v.minLength(1), v.maxLength(20)), [{ name: 'provider' }]),
   /** Changes of provider. */
   changes: v.optional(v.array(changeSchema), []),
+  /** Households sell what they feed in, without a name; absent: nobody does. */
+  selling: v.optional(sellingSchema),
 });
 
 export interface ScenarioHousehold extends HouseholdSpec {
@@ -179,6 +204,7 @@ export interface Scenario {
   control: PlannedControl[];
   providers: ScenarioProvider[];
   changes: PlannedChange[];
+  selling?: ScenarioSelling;
 }
 
 export interface ScenarioProblem {
