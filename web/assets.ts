@@ -9,6 +9,9 @@ import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { stripTypeScriptTypes } from 'node:module';
 import { extname, join } from 'node:path';
+import { nameOf } from './languages.ts';
+import { DOCUMENT_TEXTS } from './texts/texts.ts';
+import type { Texts, TextsByLanguage } from './texts/types.ts';
 
 export interface Asset {
   type: string;
@@ -23,6 +26,9 @@ const TYPES: Record<string, string> = {
   '.ts': 'text/javascript; charset=utf-8',
 };
 
+/** Where they are, as the router names it: not a folder's every depth, but what there is. */
+export const ASSET_ROUTES = ['/page/:name', '/page/texts/:name', '/page/texts/:language/:name', '/web/page/:name'];
+
 const SHARED = join(import.meta.dirname, 'page');
 
 /** By path on the server, such as `/page/main.ts`. @param own the server's own folder */
@@ -32,7 +38,7 @@ export function readAssets(own: string): Map<string, Asset> {
     [own, '/page'],
     [SHARED, '/web/page'],
   ]) {
-    for (const name of readdirSync(folder)) {
+    for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
       const type = TYPES[extname(name)];
       if (!type) continue;
       const source = readFileSync(join(folder, name), 'utf8');
@@ -57,24 +63,75 @@ function withoutTypes(source: string): string {
 
 type Values = { [key: string]: string | number };
 
-/** HTML with `{{name}}` where a value goes, always escaped, and `{{>name}}` where another document stands. */
+/**
+ * HTML with `{{name}}` where a value goes, always escaped, `{{t:key}}` where a text of the reader's language goes (HTML of our
+ * own, which may hold values again), `{{>name}}` where another document stands, and `{{languages}}` for the links between languages.
+ */
 export class Documents {
   readonly #own: string;
   readonly #common: Values;
+  readonly #texts: Map<string, Texts>;
   readonly #read = new Map<string, string>();
+  readonly #written = new Map<string, string>();
 
-  /** @param common values that every document may use */
-  constructor(own: string, common: Values) {
+  /**
+   * @param common values that every document may use
+   * @param texts of the own documents, in every language that they speak; what all servers share is there already
+   */
+  constructor(own: string, common: Values, texts: TextsByLanguage = { en: {} }) {
     this.#own = own;
     this.#common = common;
+    this.#texts = new Map(Object.entries(texts).map(([tag, ours]) => [tag, { ...DOCUMENT_TEXTS[tag], ...ours }]));
   }
 
-  render(name: string, values: Values = {}): string {
-    const known: Values = { ...this.#common, ...values };
-    return this.#source(name).replace(/\{\{(\w+)\}\}/g, (_, key: string) => {
-      if (known[key] === undefined) throw new Error(`${name}.html: no value for ${key}`);
+  /** Tags of the languages, the one for everybody else first. */
+  get languages(): string[] {
+    return [...this.#texts.keys()];
+  }
+
+  render(name: string, language: string, values: Values = {}): string {
+    return this.#fill(this.#inLanguage(name, language), { ...this.#common, ...values });
+  }
+
+  /** One text of a language, with its values, for what is written into a document. */
+  text(key: string, language: string, values: Values = {}): string {
+    return this.#textOf(key, language).replace(/\{\{(\w+)\}\}/g, (_, value: string) => String(values[value]));
+  }
+
+  #fill(html: string, known: Values): string {
+    return html.replace(/\{\{(\w+)\}\}/g, (_, key: string) => {
+      if (known[key] === undefined) throw new Error(`there is no value for ${key}`);
       return escapeHtml(String(known[key]));
     });
+  }
+
+  #inLanguage(name: string, language: string): string {
+    const place = `${language}/${name}`;
+    let html = this.#written.get(place);
+    if (html === undefined) {
+      html = this.#source(name)
+        .replace(/\{\{languages\}\}/g, () => this.#switch(language))
+        .replace(/\{\{language\}\}/g, language)
+        .replace(/\{\{t:([\w.-]+)\}\}/g, (_, key: string) => this.#textOf(key, language));
+      this.#written.set(place, html);
+    }
+    return html;
+  }
+
+  #textOf(key: string, language: string): string {
+    const text = this.#texts.get(language)?.[key];
+    if (text === undefined) throw new Error(`there is no text ${key} in ${language}`);
+    return text;
+  }
+
+  /** Plain links: they work before the login and without scripts. Nothing where there is one language only. */
+  #switch(language: string): string {
+    if (this.#texts.size < 2) return '';
+    const links = this.languages.map((tag) => {
+      const current = tag === language ? ' aria-current="true"' : '';
+      return `<a href="?language=${tag}" lang="${tag}" hreflang="${tag}"${current}>${escapeHtml(nameOf(tag))}</a>`;
+    });
+    return `<span class="languages" role="group" aria-label="${this.#textOf('language', language)}">${links.join(' ')}</span>`;
   }
 
   #source(name: string): string {

@@ -11,14 +11,16 @@ import { X509Certificate } from 'node:crypto';
 import type { AddressInfo, Socket } from 'node:net';
 import { join } from 'node:path';
 import Fastify from 'fastify';
-import { Documents, readAssets } from './assets.ts';
+import { ASSET_ROUTES, Documents, readAssets } from './assets.ts';
 import { authorityTag, openServerCertificate, type ServerCertificate } from './certificates.ts';
+import { keepsChoice, languageOf } from './languages.ts';
 import { isBearer } from './login/bearer.ts';
 import { LoginGuard } from './login/guard.ts';
 import { Password } from './login/password.ts';
 import { addLogin, html, tokenOf } from './login/routes.ts';
 import { Sessions } from './login/sessions.ts';
 import { type PageRequest, type PageServer, SECURITY_HEADERS } from './page-server.ts';
+import type { TextsByLanguage } from './texts/types.ts';
 
 const CERTIFICATE_CHECK_MS = 12 * 3_600_000;
 /** A form has a few hundred bytes; nothing larger is ever sent to a page. */
@@ -41,6 +43,10 @@ export interface WebOptions {
   machine: string;
   /** Folder of the page's own files, with index.html and help.html. */
   pageFolder: string;
+  /** What its documents say, by language; absent: their text stands in them, in English. */
+  texts?: TextsByLanguage;
+  /** Its other documents, at their names' own paths; only who is logged in gets them. */
+  moreDocuments?: readonly string[];
   /** Transport time, never the conductor's: certificates and sessions end by it. */
   nowMs?: () => number;
   /** One line per event worth keeping (refused logins); never a secret. */
@@ -72,7 +78,9 @@ export async function startWebServer(options: WebOptions): Promise<Page> {
   const sessions = new Sessions(join(directory, 'sessions.json'), nowMs);
   const guard = new LoginGuard(nowMs);
   const cookieName = `__Host-quietmeter-${authorityTag(certificate.authorityPem)}`;
-  const documents = new Documents(pageFolder, { name, machine });
+  const documents = new Documents(pageFolder, { name, machine }, options.texts);
+  const { languages } = documents;
+  const languageFor = (request: PageRequest) => languageOf(request, languages);
 
   const server = Fastify({
     http2: true,
@@ -82,6 +90,10 @@ export async function startWebServer(options: WebOptions): Promise<Page> {
     logger: false,
   });
   server.addHook('onRequest', async (_, reply) => void reply.headers(SECURITY_HEADERS));
+  server.addHook('preHandler', async (request, reply) => {
+    const isDocument = request.method === 'GET' && !request.url.startsWith('/api/');
+    if (isDocument && keepsChoice(request, reply, languages)) return reply;
+  });
   // Fastify asks to close the connection after a body that is too large; HTTP/2 has no such header, and Node warns.
   server.addHook('onSend', async (request, reply) => {
     if (request.raw.httpVersionMajor === 2) reply.removeHeader('connection');
@@ -97,6 +109,7 @@ export async function startWebServer(options: WebOptions): Promise<Page> {
 
   await addLogin(server, {
     documents,
+    languageFor,
     password,
     sessions,
     guard,
@@ -112,7 +125,7 @@ export async function startWebServer(options: WebOptions): Promise<Page> {
   });
 
   const assets = readAssets(pageFolder);
-  for (const place of ['/page/:name', '/web/page/:name']) {
+  for (const place of ASSET_ROUTES) {
     server.get(place, async (request, reply) => {
       const asset = assets.get(request.url);
       if (!asset) return reply.code(404).send({ error: 'there is no such file' });
@@ -122,11 +135,14 @@ export async function startWebServer(options: WebOptions): Promise<Page> {
       return reply.type(asset.type).send(asset.body);
     });
   }
-  server.get('/', async (_, reply) => html(reply, documents.render('index')));
-  server.get('/help', async (_, reply) => {
+  const document = (path: string, name: string, values = () => ({})) =>
+    server.get(path, async (request, reply) => html(reply, documents.render(name, languageFor(request), values())));
+  document('/', 'index');
+  for (const name of options.moreDocuments ?? []) document(`/${name}`, name);
+  document('/help', 'help', () => {
     const { authorityPem, authorityFingerprint } = certificate;
     const authorityName = /^CN=(.*)$/m.exec(new X509Certificate(authorityPem).subject)?.[1] ?? 'quietmeter';
-    return html(reply, documents.render('help', { authorityName, authorityFingerprint }));
+    return { authorityName, authorityFingerprint };
   });
   server.get('/ca.crt', async (_, reply) =>
     reply

@@ -11,6 +11,7 @@ import { type Page, startWebServer } from '../../web/server.ts';
 import { addApi } from './api.ts';
 import type { HouseholdView } from './household-view.ts';
 import { LiveStream } from './live-stream.ts';
+import { DOCUMENT_TEXTS } from './page/texts/documents.ts';
 
 export type { Page } from '../../web/server.ts';
 
@@ -36,6 +37,7 @@ export async function startPage({ view, dataDir, ...options }: PageOptions): Pro
     name: view.householdName,
     machine: 'gateway',
     pageFolder: join(import.meta.dirname, 'page'),
+    texts: DOCUMENT_TEXTS,
     addRoutes: (server, { isAllowed }) => addApi(server, { view, live, isAllowed }),
     onSessionsEnded: () => live.prune(),
   });

@@ -251,6 +251,8 @@ browse(`the clamp check, guided, by keyboard alone; ${withChromium}`, async (t) 
     'last 12 months',
     'Show all 74',
     'Check the clamp …',
+    'English',
+    'Deutsch',
     'Help',
     'Change password',
     'Log out',

@@ -4,7 +4,7 @@
  * document of this very origin (SameSite alone does not tell ports of one host apart).
  */
 import cookie from '@fastify/cookie';
-import type { Documents } from '../assets.ts';
+import { ASSET_ROUTES, type Documents } from '../assets.ts';
 import { decodeForm } from '../forms.ts';
 import type { PageReply, PageRequest, PageServer } from '../page-server.ts';
 import type { LoginGuard } from './guard.ts';
@@ -12,10 +12,12 @@ import { MAX_PASSWORD_LETTERS, MIN_PASSWORD_LETTERS, type Password } from './pas
 import { SESSION_DAYS, type Sessions } from './sessions.ts';
 
 /** What anyone who reaches the port may see. Everything else is refused without a session, unknown paths too. */
-const OPEN_ROUTES = new Set(['/login', '/help', '/ca.crt', '/page/:name', '/web/page/:name']);
+const OPEN_ROUTES = new Set(['/login', '/help', '/ca.crt', ...ASSET_ROUTES]);
 
 export interface Login {
   documents: Documents;
+  /** The language of an answer. */
+  languageFor: (request: PageRequest) => string;
   password: Password;
   sessions: Sessions;
   guard: LoginGuard;
@@ -29,7 +31,7 @@ export interface Login {
 }
 
 export async function addLogin(server: PageServer, login: Login): Promise<void> {
-  const { documents, password, sessions, guard, log } = login;
+  const { documents, languageFor, password, sessions, guard, log } = login;
   await server.register(cookie);
   server.addContentTypeParser(
     'application/x-www-form-urlencoded',
@@ -51,21 +53,25 @@ export async function addLogin(server: PageServer, login: Login): Promise<void> 
     }
   });
 
-  const loginDocument = (reply: PageReply, status: number, message: string) =>
-    html(reply.code(status), documents.render('login', { message }));
+  /** A document with a message on it, in the reader's language. */
+  const answer = (name: string, request: PageRequest, reply: PageReply, message?: Message) => {
+    const language = languageFor(request);
+    const text = message ? documents.text(message.key, language, message.values) : '';
+    return html(reply, documents.render(name, language, { message: text, minimum: MIN_PASSWORD_LETTERS }));
+  };
 
   server.get('/login', async (request, reply) => {
     if (sessions.isValid(tokenOf(request, login))) return reply.redirect('/', 303);
-    return loginDocument(reply, 200, '');
+    return answer('login', request, reply);
   });
 
   server.post('/login', async (request, reply) => {
     const form = decodeForm(request.body, ['password']);
     const waitMs = guard.begin(request.ip);
-    if (waitMs > 0) return loginDocument(retryLater(reply, waitMs), 429, tooMany(waitMs));
+    if (waitMs > 0) return answer('login', request, retryLater(reply, waitMs), tooMany(waitMs));
     if (!(await password.matches(form.password))) {
       log(`login refused: wrong password from ${request.ip}`);
-      return loginDocument(reply, 403, 'That is not the password.');
+      return answer('login', request, reply.code(403), { key: 'login.wrong' });
     }
     guard.succeeded(request.ip);
     setSession(reply, login, sessions.begin());
@@ -79,20 +85,16 @@ export async function addLogin(server: PageServer, login: Login): Promise<void> 
     return reply.redirect('/login', 303);
   });
 
-  const passwordDocument = (reply: PageReply, status: number, message: string) =>
-    html(reply.code(status), documents.render('password', { message, minimum: MIN_PASSWORD_LETTERS }));
-
-  server.get('/password', async (_, reply) => passwordDocument(reply, 200, ''));
+  server.get('/password', async (request, reply) => answer('password', request, reply));
 
   server.post('/password', async (request, reply) => {
     const form = decodeForm(request.body, ['current', 'next', 'again']);
     const fault = faultOf(form.next, form.again);
-    if (fault) return passwordDocument(reply, 400, fault);
+    if (fault) return answer('password', request, reply.code(400), fault);
     const waitMs = guard.begin(request.ip);
-    if (waitMs > 0) return passwordDocument(retryLater(reply, waitMs), 429, tooMany(waitMs));
-    if (!(await password.matches(form.current))) {
-      return passwordDocument(reply, 403, 'The current password is not right. Nothing was changed.');
-    }
+    if (waitMs > 0) return answer('password', request, retryLater(reply, waitMs), tooMany(waitMs));
+    if (!(await password.matches(form.current)))
+      return answer('password', request, reply.code(403), { key: 'password.wrong' });
     guard.succeeded(request.ip);
     await password.change(form.next);
     sessions.endAll();
@@ -120,19 +122,25 @@ function isOwnOrigin(request: PageRequest): boolean {
   return request.headers.origin === `https://${request.host}`;
 }
 
-const retryLater = (reply: PageReply, waitMs: number): PageReply =>
-  reply.header('retry-after', String(Math.ceil(waitMs / 1000)));
-
-function tooMany(waitMs: number): string {
-  const seconds = Math.ceil(waitMs / 1000);
-  const wait = seconds < 90 ? `${seconds} seconds` : `${Math.ceil(seconds / 60)} minutes`;
-  return `Too many wrong passwords. Try again in ${wait}.`;
+/** What is said on a document: a text of the reader's language, with its values. */
+interface Message {
+  key: string;
+  values?: { [key: string]: number };
 }
 
-function faultOf(next: string, again: string): string | null {
+const retryLater = (reply: PageReply, waitMs: number): PageReply =>
+  reply.code(429).header('retry-after', String(Math.ceil(waitMs / 1000)));
+
+function tooMany(waitMs: number): Message {
+  const seconds = Math.ceil(waitMs / 1000);
+  if (seconds < 90) return { key: 'login.waitSeconds', values: { seconds } };
+  return { key: 'login.waitMinutes', values: { minutes: Math.ceil(seconds / 60) } };
+}
+
+function faultOf(next: string, again: string): Message | null {
   if ([...next.trim()].length < MIN_PASSWORD_LETTERS)
-    return `The new password needs at least ${MIN_PASSWORD_LETTERS} letters.`;
-  if (next.length > MAX_PASSWORD_LETTERS) return `The new password may have at most ${MAX_PASSWORD_LETTERS} letters.`;
-  if (next !== again) return 'The two new passwords differ.';
+    return { key: 'password.tooShort', values: { minimum: MIN_PASSWORD_LETTERS } };
+  if (next.length > MAX_PASSWORD_LETTERS) return { key: 'password.tooLong', values: { maximum: MAX_PASSWORD_LETTERS } };
+  if (next !== again) return { key: 'password.differ' };
   return null;
 }

@@ -35,3 +35,22 @@ export function html<K extends keyof HTMLElementTagNameMap>(
   element.append(...children);
   return element;
 }
+
+/** A sentence of the page, or one with words in it, at `{}`, that are English whatever the page speaks: a machine's own. */
+export type Said = string | { sentence: string; english: string };
+
+/** A machine's own words as a whole sentence. */
+export const inEnglish = (english: string): Said => ({ sentence: '{}', english });
+
+/** English words are marked as such: they are read aloud as what they are. */
+export function nodesOf(said: Said): (Node | string)[] {
+  if (typeof said === 'string') return [said];
+  const [before, after = ''] = said.sentence.split('{}');
+  return [before, html('span', { lang: 'en' }, said.english), after].filter((part) => part !== '');
+}
+
+/** As setText, of what may have such words in it. */
+export function setSaid(element: Element, said: Said): void {
+  const text = typeof said === 'string' ? said : said.sentence.replace('{}', () => said.english);
+  if (element.textContent !== text) element.replaceChildren(...nodesOf(said));
+}

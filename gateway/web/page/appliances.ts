@@ -1,8 +1,9 @@
 /** Appliances: what each may do now and why, the customer's rules, and what the provider said to the area. */
-import { byId, html, setText } from '../../../web/page/dom.ts';
-import { formatNumber, formatPlanned, plural } from '../../../web/page/format.ts';
+import { byId, html, nodesOf, setSaid, setText } from '../../../web/page/dom.ts';
+import { formatPlanned } from '../../../web/page/format.ts';
 import { request } from '../../../web/page/request.ts';
 import type { ApplianceRow, ApplianceRule, ControlView } from '../household-view.ts';
+import { texts } from './texts/texts.ts';
 
 interface AppliancesAnswer {
   nowMs: number;
@@ -11,6 +12,7 @@ interface AppliancesAnswer {
 }
 type Message = ControlView['messages'][number];
 
+const words = texts.appliances;
 const MESSAGES_SHOWN = 5;
 let shown = '';
 let edited: ApplianceRow | null = null;
@@ -27,27 +29,34 @@ export async function loadAppliances(): Promise<void> {
   byId('control-messages').replaceChildren(
     ...control.messages.slice(0, MESSAGES_SHOWN).map((message) => messageLine(message, nowMs)),
   );
-  if (control.messages.length === 0)
-    byId('control-messages').append(html('li', { class: 'hint' }, 'Nothing has been said to your area.'));
+  if (control.messages.length === 0) byId('control-messages').append(html('li', { class: 'hint' }, words.nothingSaid));
   byId('control-refused').replaceChildren(
     ...control.refusals.map(({ reason, times, lastMs }) =>
       html(
         'li',
         {},
-        `Not obeyed ${plural(times, 'time', 'times')}, last ${formatPlanned(lastMs, nowMs)}: ${reason.replace(/^control\.(\w+): /, 'its $1 ')}.`,
+        ...nodesOf({
+          sentence: words.notObeyed(times, formatPlanned(lastMs, nowMs)),
+          english: reason.replace(/^control\.(\w+): /, 'its $1 '),
+        }),
       ),
     ),
   );
-  setText(byId('control-trouble'), control.trouble === null ? '' : `The provider cannot be asked: ${control.trouble}.`);
+  const { trouble } = control;
+  setSaid(byId('control-trouble'), trouble === null ? '' : { sentence: words.trouble, english: trouble });
 }
 
 function stateWords({ state, limitW }: ApplianceRow): string {
-  if (state === 'limit') return `At most ${formatNumber(limitW ?? 0, 0)} W`;
-  return state === 'on' ? 'May run' : 'Held off';
+  if (state === 'limit') return words.atMost(limitW ?? 0);
+  return state === 'on' ? words.mayRun : words.heldOff;
 }
 
 function itemOf(row: ApplianceRow): HTMLElement {
-  const change = html('button', { type: 'button', class: 'quiet', 'aria-label': `Rules for ${row.label}` }, 'Rules …');
+  const change = html(
+    'button',
+    { type: 'button', class: 'quiet', 'aria-label': words.rulesFor(row.label) },
+    words.rules,
+  );
   change.addEventListener('click', () => openRules(row));
   return html(
     'li',
@@ -57,7 +66,7 @@ function itemOf(row: ApplianceRow): HTMLElement {
       {},
       html('h3', {}, row.label),
       html('p', { class: 'may', 'data-state': row.state }, stateWords(row)),
-      html('p', { class: 'more' }, `${row.reason}.`),
+      html('p', { class: 'more', lang: 'en' }, `${row.reason}.`),
     ),
     change,
   );
@@ -67,16 +76,14 @@ function messageLine(
   { deviceClass, command, limitW, notBeforeMs, expiresMs, state }: Message,
   nowMs: number,
 ): HTMLElement {
-  const whom = deviceClass === 'all' ? 'Every appliance' : deviceClass;
-  const what =
-    command === 'off' ? 'off' : command === 'on' ? 'allowed again' : `at most ${formatNumber(limitW ?? 0, 0)} W`;
-  const words = { 'to come': 'to come', 'in force': 'in force', over: 'over' }[state];
-  const times = `${formatPlanned(notBeforeMs, nowMs)} until ${formatPlanned(expiresMs, nowMs)}`;
+  const whom = deviceClass === 'all' ? words.all : (words.classes[deviceClass] ?? deviceClass);
+  const what = command === 'off' ? words.off : command === 'on' ? words.allowed : words.limited(limitW ?? 0);
+  const times = words.span(formatPlanned(notBeforeMs, nowMs), formatPlanned(expiresMs, nowMs));
   return html(
     'li',
     { 'data-state': state },
     html('span', {}, `${whom}: ${what}`),
-    html('span', { class: 'more' }, `${times}, ${words}`),
+    html('span', { class: 'more' }, `${times}, ${words.states[state]}`),
   );
 }
 
@@ -98,7 +105,7 @@ export function setUpAppliances(): void {
 
 function openRules(row: ApplianceRow): void {
   edited = row;
-  setText(byId('rules-title'), `Rules for ${row.label}`);
+  setText(byId('rules-title'), words.rulesFor(row.label));
   setText(byId('rules-fault'), '');
   byId('rule-list').replaceChildren();
   for (const rule of row.rules) addRule(rule, false);
@@ -114,20 +121,21 @@ const minuteOf = (time: string): number => {
 };
 
 function addRule(rule: ApplianceRule, isNew: boolean): void {
-  const remove = html('button', { type: 'button', class: 'quiet', 'aria-label': 'Remove this rule' }, 'Remove');
+  const remove = html('button', { type: 'button', class: 'quiet', 'aria-label': words.removeThis }, words.remove);
   const item = html('li', { 'data-kind': rule.kind });
   if (rule.kind === 'price') {
     const value = rule.belowMilliCentPerKwh / 1000;
-    const field = html('input', { type: 'number', step: 'any', value, name: 'below', 'aria-label': 'cents per kWh' });
-    item.append(html('span', {}, 'Only while a kWh costs less than '), field, html('span', {}, ' ct'));
+    const field = html('input', { type: 'number', step: 'any', value, name: 'below', 'aria-label': words.priceLabel });
+    item.append(html('span', {}, words.priceBefore), field, html('span', {}, words.priceAfter));
   } else {
     const time = (name: string, minute: number, label: string) =>
       html('input', { type: 'time', name, value: timeOf(minute), 'aria-label': label });
     item.append(
-      html('span', {}, 'Only between '),
-      time('from', rule.fromMinute, 'from'),
-      html('span', {}, ' and '),
-      time('to', rule.toMinute, 'until'),
+      html('span', {}, words.hoursBefore),
+      time('from', rule.fromMinute, words.from),
+      html('span', {}, words.hoursMiddle),
+      time('to', rule.toMinute, words.until),
+      html('span', {}, words.hoursAfter),
     );
   }
   remove.addEventListener('click', () => {
@@ -163,7 +171,7 @@ async function save(): Promise<void> {
     await loadAppliances();
   } catch (error) {
     const said = (error as Error).message.replace(/^rules\.(\d+)\S*/, (_, index) => `rule ${Number(index) + 1}`);
-    setText(byId('rules-fault'), `Not kept: ${said}.`);
+    setSaid(byId('rules-fault'), { sentence: words.notKept, english: said });
   } finally {
     button.disabled = false;
   }

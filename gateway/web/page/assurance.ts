@@ -1,8 +1,9 @@
 /** Whether this meter can be relied on: set up, trusted, its software, its record. Each in words, with a mark of its own shape. */
-import { byId, html, setText, svg } from '../../../web/page/dom.ts';
-import { formatPlanned, plural } from '../../../web/page/format.ts';
+import { byId, html, inEnglish, nodesOf, type Said, setSaid, setText, svg } from '../../../web/page/dom.ts';
+import { formatPlanned } from '../../../web/page/format.ts';
 import { request } from '../../../web/page/request.ts';
 import type { LogState, SetupView, SoftwareView, TrustView } from '../household-view.ts';
+import { texts } from './texts/texts.ts';
 
 export interface House {
   nowMs: number;
@@ -17,7 +18,7 @@ interface Line {
   title: string;
   kind: Kind;
   says: string;
-  more: string[];
+  more: Said[];
 }
 
 const SHAPES: Record<Kind, string> = {
@@ -26,6 +27,7 @@ const SHAPES: Record<Kind, string> = {
   bad: 'M3.5 3.5 12.5 12.5M12.5 3.5 3.5 12.5',
 };
 
+const said = texts.meter;
 let shown = '';
 
 export function showHouse(house: House): void {
@@ -38,7 +40,7 @@ export function showHouse(house: House): void {
   byId('meter').hidden = lines.length === 0;
   const open = byId('setup-open');
   open.hidden = house.setup === null;
-  setText(open, house.setup?.state === 'ready' ? 'Set up anew …' : 'Set up this meter …');
+  setText(open, house.setup?.state === 'ready' ? said.setUpAnew : said.setUp);
   byId('record-open').hidden = house.log?.ok !== false;
   const text = JSON.stringify(lines);
   if (text === shown) return; // Written again it would be read aloud again.
@@ -53,95 +55,75 @@ function itemOf({ title, kind, says, more }: Line): HTMLElement {
     svg('path', { d: SHAPES[kind] }),
   );
   const words = html('div', {}, html('h3', {}, title), html('p', {}, says));
-  words.append(...more.map((sentence) => html('p', { class: 'more' }, sentence)));
+  words.append(...more.map((sentence) => html('p', { class: 'more' }, ...nodesOf(sentence))));
   return html('li', { 'data-kind': kind }, mark, words);
 }
 
 const sentence = (text: string): string =>
   `${text[0]?.toUpperCase() ?? ''}${text.slice(1)}${/[.!?]$/.test(text) ? '' : '.'}`;
-const also = (reason: string | null): string[] => (reason === null ? [] : [sentence(reason)]);
+const also = (reason: string | null): Said[] => (reason === null ? [] : [inEnglish(sentence(reason))]);
 
 function setupLine({ state, reason, daysLeft }: SetupView): Line {
-  const title = 'Set up';
+  const title = said.setUpTitle;
   if (state === 'ready') {
-    const says = `Done. Pseudonyms for ${plural(daysLeft, 'more day', 'more days')}; new ones come by themselves.`;
-    return { title, kind: daysLeft > 0 ? 'good' : 'wait', says, more: also(reason) };
+    return { title, kind: daysLeft > 0 ? 'good' : 'wait', says: said.ready(daysLeft), more: also(reason) };
   }
-  if (state === 'waiting')
-    return {
-      title,
-      kind: 'wait',
-      says: 'What you typed is sealed and on its way. This takes a minute.',
-      more: also(reason),
-    };
-  if (state === 'refused')
-    return { title, kind: 'bad', says: 'It came to nothing. Correct what is wrong and try again.', more: also(reason) };
-  return { title, kind: 'wait', says: 'Not yet. Have your provider’s letter with the PIN at hand.', more: [] };
+  if (state === 'waiting') return { title, kind: 'wait', says: said.waiting, more: also(reason) };
+  if (state === 'refused') return { title, kind: 'bad', says: said.refused, more: also(reason) };
+  return { title, kind: 'wait', says: said.notYet, more: [] };
 }
 
 function trustLine({ state, sinceMs, expiresMs, why, warnings, trouble }: TrustView, nowMs: number): Line {
-  const title = 'Trusted';
+  const title = said.trustTitle;
   const at = (ms: number | null) => (ms === null ? '' : formatPlanned(ms, nowMs));
-  const more = [...why, ...warnings, ...also(trouble)];
+  const more = [...[...why, ...warnings].map(inEnglish), ...also(trouble)];
   if (state === 'trusted') {
-    const says = `Since ${at(sinceMs)}, until ${at(expiresMs)}; it is asked again before that.`;
-    return { title, kind: 'good', says, more };
+    return { title, kind: 'good', says: said.trusted(at(sinceMs), at(expiresMs)), more };
   }
   if (state === 'failed') {
-    const says = `Not since ${at(sinceMs)}. Readings are held back and counted later; you lose nothing.`;
-    return { title, kind: 'bad', says, more };
+    return { title, kind: 'bad', says: said.trustFailed(at(sinceMs)), more };
   }
   if (state === 'expired')
-    return { title, kind: 'wait', says: `The last proof ended ${at(expiresMs ?? sinceMs)}.`, more: also(trouble) };
-  const says = state === 'never' ? 'The first proof is on its way.' : 'Comes once the meter is set up.';
+    return { title, kind: 'wait', says: said.trustExpired(at(expiresMs ?? sinceMs)), more: also(trouble) };
+  const says = state === 'never' ? said.trustNever : said.trustLater;
   return { title, kind: 'wait', says, more };
 }
 
-const STEPS: Record<Exclude<SoftwareView['state'], 'idle' | 'failed'>, string> = {
-  fetching: 'is being fetched and checked',
-  measuring: 'is being measured, before the meter gets it',
-  flashing: 'is on its way to the meter',
-  proving: 'is being proved: the meter is asked what it runs',
-  switching: 'is being started on the gateway',
-  committing: 'is being made permanent',
-};
-
 function softwareLine({ version, state, next, reason, progress }: SoftwareView): Line {
-  const title = 'Software';
-  const runs = version === 0 ? 'As delivered' : `Release ${version}`;
-  if (state === 'idle')
-    return { title, kind: reason ? 'wait' : 'good', says: `${runs}, up to date.`, more: also(reason) };
+  const title = said.softwareTitle;
+  const runs = version === 0 ? said.delivered : said.release(version);
+  const coming = next === null ? '?' : String(next);
+  if (state === 'idle') return { title, kind: reason ? 'wait' : 'good', says: said.upToDate(runs), more: also(reason) };
   if (state === 'failed')
     return {
       title,
       kind: 'bad',
-      says: `${runs} runs on. Release ${next ?? '?'} was not installed.`,
+      says: said.notInstalled(runs, coming),
       more: also(reason),
     };
   const share = progress ? `: ${Math.floor((100 * progress.arrived) / Math.max(1, progress.of))} %` : '';
-  return { title, kind: 'wait', says: `${runs} runs; release ${next} ${STEPS[state]}${share}.`, more: also(reason) };
+  return { title, kind: 'wait', says: said.installing(runs, coming, said.steps[state], share), more: also(reason) };
 }
 
 function logLine({ ok, reason, begunAnew }: LogState, nowMs: number): Line {
-  const title = 'Record';
+  const title = said.recordTitle;
   const before = begunAnew ? [begunAnewLine(begunAnew, nowMs)] : [];
   if (ok) {
-    const says = begunAnew
-      ? 'Nothing was changed since it was begun anew, and nothing is missing.'
-      : 'Everything the meter said is kept unchanged, and nothing is missing.';
+    const says = begunAnew ? said.recordWholeAnew : said.recordWhole;
     return { title, kind: 'good', says, more: [...also(reason), ...before] };
   }
   return {
     title,
     kind: 'bad',
-    says: 'It is not what the meter said. Bills wait until this is cleared up.',
+    says: said.recordChanged,
     more: [...also(reason), ...before],
   };
 }
 
-function begunAnewLine({ times, atMs, why }: NonNullable<LogState['begunAnew']>, nowMs: number): string {
-  const when = atMs === null ? '' : `, last ${formatPlanned(atMs, nowMs)}`;
-  return `Begun anew ${times === 1 ? 'once' : `${times} times`}${when}${why ? ` (${why})` : ''}; the old record is kept. The grid operator sees that it was.`;
+function begunAnewLine({ times, atMs, why }: NonNullable<LogState['begunAnew']>, nowMs: number): Said {
+  const when = atMs === null ? null : formatPlanned(atMs, nowMs);
+  const sentence = said.begunAnew(times, when, !!why);
+  return why ? { sentence, english: why } : sentence;
 }
 
 /** Asked twice: what is stored now is what will be billed. */
@@ -157,6 +139,6 @@ export function setUpRecord(look: () => Promise<void>): void {
     void request('/api/log/begin-anew', 'POST', {})
       .then(look)
       .then(() => dialog.close())
-      .catch((error: Error) => setText(byId('record-said'), error.message));
+      .catch((error: Error) => setSaid(byId('record-said'), inEnglish(error.message)));
   });
 }

@@ -1,11 +1,13 @@
 /** The month's bill as it grows: a line a day, and the total, which is all that leaves the house. */
-import { byId, html, setText } from '../../../web/page/dom.ts';
-import { formatNumber, plural } from '../../../web/page/format.ts';
+import { byId, html, setSaid, setText } from '../../../web/page/dom.ts';
+import { locale } from '../../../web/page/language.ts';
 import { request } from '../../../web/page/request.ts';
 import type { BillLine, BillView, PriceRow } from '../household-view.ts';
 import { formatCents, formatMoney } from './money.ts';
 import { formatEnergy } from './power.ts';
+import { texts } from './texts/texts.ts';
 
+const words = texts.bill;
 const SHOWN_ROWS = 7;
 
 interface BillAnswer {
@@ -19,9 +21,9 @@ let chosen: number | null = null;
 let present = 0;
 let shown = '';
 /** Days and months of the bill are those of UTC, as the provider counts them. */
-const month = new Intl.DateTimeFormat(undefined, { month: 'long', year: 'numeric', timeZone: 'UTC' });
-const day = new Intl.DateTimeFormat(undefined, { weekday: 'short', day: 'numeric', month: 'short', timeZone: 'UTC' });
-const date = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'long', timeZone: 'UTC' });
+const month = new Intl.DateTimeFormat(locale, { month: 'long', year: 'numeric', timeZone: 'UTC' });
+const day = new Intl.DateTimeFormat(locale, { weekday: 'short', day: 'numeric', month: 'short', timeZone: 'UTC' });
+const date = new Intl.DateTimeFormat(locale, { day: 'numeric', month: 'long', timeZone: 'UTC' });
 const startOf = (number: number): number => Date.UTC(1970, number);
 
 export function setUpBill(): void {
@@ -57,29 +59,24 @@ function show({ bill, price }: BillAnswer, number: number): void {
   setText(byId('bill-month'), month.format(startOf(number)));
   byId<HTMLButtonElement>('bill-after').disabled = number >= present;
   setText(byId('bill-total'), formatMoney(bill.totalMilliCent, bill.currency));
-  setText(byId('bill-says'), bill.totalMilliCent < 0 ? 'to be paid to you' : 'to be paid by you');
+  setText(byId('bill-says'), bill.totalMilliCent < 0 ? words.credit : words.debit);
   setText(byId('bill-state'), stateOf(bill, number));
   byId('bill-state').dataset.state = bill.state;
-  const waits = byId('bill-waits');
-  setText(waits, bill.waitsFor === null ? '' : `It waits for ${bill.waitsFor}.`);
+  const { waitsFor } = bill;
+  setSaid(byId('bill-waits'), waitsFor === null ? '' : { sentence: words.waitsFor, english: waitsFor });
   setText(byId('bill-price'), price ? priceOf(price) : '');
   const unpriced = bill.lines.reduce((sum, line) => sum + line.unpriced, 0);
-  const missing = plural(unpriced, 'quarter hour has', 'quarter hours have');
-  setText(
-    byId('bill-unpriced'),
-    unpriced === 0 ? '' : `${missing} no price yet: its energy is shown, its money is not.`,
-  );
+  setText(byId('bill-unpriced'), unpriced === 0 ? '' : words.unpriced(unpriced));
 
   const table = byId<HTMLTableElement>('bill-lines');
   const rows = bill.lines.toReversed().map((line) => rowOf(line, bill.currency));
-  if (rows.length === 0)
-    rows.push(html('tr', {}, html('td', { colspan: 5 }, 'Nothing has been measured in this month.')));
+  if (rows.length === 0) rows.push(html('tr', {}, html('td', { colspan: 5 }, words.empty)));
   table.tBodies[0].replaceChildren(...rows);
   const sum = (read: (line: BillLine) => number) => bill.lines.reduce((total, line) => total + read(line), 0);
   const total = { importMwh: sum((l) => l.importMwh), exportMwh: sum((l) => l.exportMwh) };
   const money = { costMilliCent: sum((l) => l.costMilliCent), creditMilliCent: sum((l) => l.creditMilliCent) };
   table.tFoot!.rows[0].replaceChildren(
-    html('th', { scope: 'row' }, 'Together'),
+    html('th', { scope: 'row' }, words.together),
     ...cellsOf({ ...total, ...money }, bill.currency),
   );
   fold();
@@ -87,16 +84,13 @@ function show({ bill, price }: BillAnswer, number: number): void {
 
 function stateOf({ state, lines }: BillView, number: number): string {
   const end = date.format(startOf(number + 1));
-  if (state === 'acknowledged') return 'Your provider has this total, and nothing else of the month.';
-  if (state === 'sent') return 'Sent to your provider, who has not confirmed it yet.';
-  const days = plural(lines.length, 'day', 'days');
-  return number < present
-    ? 'Not sent yet.'
-    : `After ${days}. On ${end} the total goes to your provider, signed, and nothing else.`;
+  if (state === 'acknowledged') return words.acknowledged;
+  if (state === 'sent') return words.sent;
+  return number < present ? words.notSent : words.growing(lines.length, end);
 }
 
 function priceOf({ importMilliCentPerKwh, exportMilliCentPerKwh }: PriceRow): string {
-  return `A kWh costs ${formatCents(importMilliCentPerKwh)} now; for one that you feed in you get ${formatCents(exportMilliCentPerKwh)}.`;
+  return words.price(formatCents(importMilliCentPerKwh), formatCents(exportMilliCentPerKwh));
 }
 
 type Sums = Pick<BillLine, 'importMwh' | 'exportMwh' | 'costMilliCent' | 'creditMilliCent'>;
@@ -128,5 +122,5 @@ function fold(): void {
     row.hidden = !isOpen && index >= SHOWN_ROWS;
   });
   button.hidden = rows.length <= SHOWN_ROWS;
-  setText(button, isOpen ? 'Show the newest days only' : `Show all ${formatNumber(rows.length, 0)} days`);
+  setText(button, isOpen ? words.newestOnly : words.showAll(rows.length));
 }

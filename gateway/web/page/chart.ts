@@ -4,7 +4,8 @@ import { byId, setText, svg } from '../../../web/page/dom.ts';
 import { formatNumber, formatTime } from '../../../web/page/format.ts';
 import type { MinutePoint } from '../household-view.ts';
 import { areaPath, type DayShape, type Frame, hourTicks, minuteAt, shapeOf } from './day-shape.ts';
-import { directionOf, formatPower } from './power.ts';
+import { directionOf, powerText } from './power.ts';
+import { texts } from './texts/texts.ts';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
@@ -116,7 +117,7 @@ export class DayChart {
     const atMs = Math.floor(Math.min(data.toMs - 1, Math.max(data.fromMs, unixMs)) / MINUTE_MS) * MINUTE_MS;
     this.#atMs = atMs;
     const minute = minuteAt(data.minutes, atMs);
-    const words = `${formatTime(atMs)} · ${minute ? describe(minute.powerW) : atMs > data.nowMs ? 'still to come' : 'no data'}`;
+    const words = `${formatTime(atMs)} · ${minute ? describe(minute.powerW) : atMs > data.nowMs ? texts.chart.toCome : texts.chart.noData}`;
     setText(this.#readout, words);
     this.#host.setAttribute('aria-valuenow', String((atMs - data.fromMs) / MINUTE_MS));
     this.#host.setAttribute('aria-valuetext', words);
@@ -131,9 +132,9 @@ export class DayChart {
 }
 
 function describe(powerW: number): string {
-  const { value, unit } = formatPower(powerW);
   const direction = directionOf(powerW);
-  return direction === 'none' ? 'almost nothing' : `${direction === 'import' ? 'drew' : 'fed in'} ${value} ${unit}`;
+  if (direction === 'none') return texts.chart.nothing;
+  return direction === 'import' ? texts.chart.drew(powerText(powerW)) : texts.chart.fed(powerText(powerW));
 }
 
 function grid(frame: Frame, shape: DayShape): SVGElement[] {
@@ -177,7 +178,7 @@ function marks(frame: Frame, shape: DayShape, data: DayData): SVGElement[] {
   parts.push(svg('text', { x: -8, y: -12, class: 'tick end' }, 'kW'));
   if (data.minutes.length === 0) {
     const middle = { x: frame.widthPx / 2, y: frame.heightPx / 2 };
-    parts.push(svg('text', { ...middle, class: 'empty middle' }, 'Nothing was recorded'));
+    parts.push(svg('text', { ...middle, class: 'empty middle' }, texts.chart.empty));
   }
   if (data.nowMs > data.fromMs && data.nowMs < data.toMs) {
     const x = shape.x(data.nowMs);

@@ -1,30 +1,32 @@
 /** The guided check of the current clamp's direction. */
 
-import { byId, setText } from '../../../web/page/dom.ts';
+import { byId, type Said, setSaid, setText } from '../../../web/page/dom.ts';
 import { request } from '../../../web/page/request.ts';
 import type { HouseholdView } from '../household-view.ts';
-import { formatPower } from './power.ts';
+import { powerText } from './power.ts';
+import { texts } from './texts/texts.ts';
 
+const words = texts.clamp;
 type Verdict = Awaited<ReturnType<HouseholdView['checkClamp']>>;
 
 export function setUpClampCheck(): void {
   const dialog = byId<HTMLDialogElement>('clamp');
   const check = byId<HTMLButtonElement>('clamp-check');
-  const show = (text: string, kind: string) => {
+  const show = (said: Said, kind: string) => {
     const place = byId('clamp-verdict');
     place.dataset.kind = kind;
-    setText(place, text);
+    setSaid(place, said);
   };
   byId('clamp-open').addEventListener('click', openClampCheck);
   byId('clamp-close').addEventListener('click', () => dialog.close());
   check.addEventListener('click', async () => {
     check.disabled = true;
-    show('The meter is looking …', 'busy');
+    show(words.looking, 'busy');
     try {
       const verdict = await request<Verdict>('/api/check-clamp', 'POST');
       show(wordsOf(verdict), verdict.verdict === 'right' ? 'good' : 'bad');
     } catch (error) {
-      show(`No result: ${(error as Error).message}.`, 'bad');
+      show({ sentence: words.failed, english: (error as Error).message }, 'bad');
     } finally {
       check.disabled = false;
       check.focus();
@@ -39,10 +41,7 @@ export function openClampCheck(): void {
 }
 
 function wordsOf({ verdict, powerW }: Verdict): string {
-  const { value, unit } = formatPower(powerW);
-  if (verdict === 'right') return `All is well: the meter sees ${value} ${unit} flowing into the house.`;
-  if (verdict === 'load too small') {
-    return `Only ${value} ${unit} flow just now: too little to be sure. Switch on something larger and check again.`;
-  }
-  return `The clamp is the wrong way round: the meter sees ${value} ${unit} flowing out while you draw power. Have it turned, so that its arrow points into the house. Inside a distribution board this is an electrician’s work.`;
+  const power = powerText(powerW);
+  if (verdict === 'right') return words.right(power);
+  return verdict === 'load too small' ? words.tooSmall(power) : words.reversed(power);
 }

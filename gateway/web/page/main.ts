@@ -21,6 +21,7 @@ import { showRegisters } from './registers.ts';
 import { setUpReports, showReports } from './reports.ts';
 import { setUpSetup } from './setup.ts';
 import { loadSupply, setUpSupply } from './supply.ts';
+import { texts } from './texts/texts.ts';
 
 const MINUTE_MS = 60_000;
 const SLOT_MS = 900_000;
@@ -97,7 +98,7 @@ function showTotals(quarterHours: QuarterHour[]): void {
   setText(byId('today-import'), formatEnergy(sum((quarter) => quarter.importMwh)));
   setText(byId('today-export'), formatEnergy(sum((quarter) => quarter.exportMwh)));
   const last = quarterHours.at(-1);
-  const until = last ? `whole quarter hours until ${formatTime(last.startMs + SLOT_MS)}` : 'no whole quarter hour yet';
+  const until = last ? texts.day.until(formatTime(last.startMs + SLOT_MS)) : texts.day.noneWhole;
   setText(byId('today-until'), until);
 }
 

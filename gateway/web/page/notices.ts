@@ -1,11 +1,11 @@
 /** What the customer should know just now, each as one card with plain words: said once, gone when it is over. */
 
-import { byId, html } from '../../../web/page/dom.ts';
-import { plural } from '../../../web/page/format.ts';
+import { byId, html, inEnglish, nodesOf, type Said } from '../../../web/page/dom.ts';
 import type { SetupView } from '../household-view.ts';
 import type { StatusEvent } from '../live-events.ts';
 import { openClampCheck } from './clamp.ts';
 import { openSetup } from './setup.ts';
+import { texts } from './texts/texts.ts';
 
 export interface Situation {
   /** Whether this page reaches its gateway. */
@@ -18,10 +18,11 @@ export interface Situation {
 
 interface Notice {
   title: string;
-  text: string;
+  text: Said;
   action?: { label: string; run: () => void };
 }
 
+const words = texts.notices;
 let shown = '';
 
 export function showNotices(situation: Situation): void {
@@ -31,7 +32,7 @@ export function showNotices(situation: Situation): void {
   shown = now;
   byId('notices').replaceChildren(
     ...notices.map(({ title, text, action }) => {
-      const card = html('div', { class: 'notice' }, html('p', {}, html('strong', {}, title), ` ${text}`));
+      const card = html('div', { class: 'notice' }, html('p', {}, html('strong', {}, title), ' ', ...nodesOf(text)));
       if (action) {
         const button = html('button', { type: 'button', class: 'quiet' }, action.label);
         button.addEventListener('click', action.run);
@@ -46,38 +47,38 @@ function noticesFor({ line, status, warnings, setup }: Situation): Notice[] {
   if (!line) {
     return [
       {
-        title: 'This page has lost its gateway.',
-        text: 'It keeps trying, and goes on by itself. Nothing is lost: the meter counts on.',
+        title: words.lineLost,
+        text: words.lineLostMore,
       },
     ];
   }
   const notices: Notice[] = [];
   if (setup?.state === 'uninitialised') {
     notices.push({
-      title: 'This meter is not set up yet.',
-      text: 'It measures and keeps everything already. With the PIN of your provider’s letter its readings can go out.',
-      action: { label: 'Set up this meter …', run: openSetup },
+      title: words.notSetUp,
+      text: words.notSetUpMore,
+      action: { label: words.setUp, run: openSetup },
     });
   }
   if (setup?.state === 'refused') {
     notices.push({
-      title: 'Setting up came to nothing:',
-      text: `${setup.reason ?? 'no reason was given'}.`.replace('..', '.'),
-      action: { label: 'Try again …', run: openSetup },
+      title: words.setUpFailed,
+      text: setup.reason === null ? `${words.noReason}.` : inEnglish(`${setup.reason}.`.replace('..', '.')),
+      action: { label: words.tryAgain, run: openSetup },
     });
   }
   if (status && !status.meter) {
     notices.push({
-      title: 'The meter is silent.',
-      text: 'Is its cable plugged in and has it power? It keeps what it measured, and hands it over later.',
+      title: words.silent,
+      text: words.silentMore,
     });
   }
   if (status && !status.grid) {
-    const waiting =
-      status.pendingReports > 0
-        ? `${plural(status.pendingReports, 'reading waits', 'readings wait')} here and will be sent`
-        : 'Readings will wait here and be sent';
-    notices.push({ title: 'The grid side cannot be reached.', text: `${waiting} as soon as it answers again.` });
+    const { pendingReports } = status;
+    notices.push({
+      title: words.noGrid,
+      text: pendingReports > 0 ? words.noGridWaits(pendingReports) : words.noGridWill,
+    });
   }
   for (const warning of warnings) notices.push(noticeOf(warning));
   return notices;
@@ -86,10 +87,11 @@ function noticesFor({ line, status, warnings, setup }: Situation): Notice[] {
 function noticeOf(warning: string): Notice {
   if (/clamp/.test(warning)) {
     return {
-      title: 'The clamp looks reversed.',
-      text: 'Drawing and feeding in may be swapped. A check takes a minute.',
-      action: { label: 'Check the clamp …', run: openClampCheck },
+      title: words.reversed,
+      text: words.reversedMore,
+      action: { label: words.checkClamp, run: openClampCheck },
     };
   }
-  return { title: 'The meter warns:', text: `${warning}.` };
+  const known = texts.warnings[warning];
+  return { title: words.warns, text: known === undefined ? inEnglish(`${warning}.`) : `${known}.` };
 }

@@ -3,23 +3,15 @@
 import { byId, setText } from '../../../web/page/dom.ts';
 import { formatAge, formatMoment } from '../../../web/page/format.ts';
 import type { LiveEvent } from '../live-events.ts';
-import { type Direction, directionOf, formatPower, sentenceOf } from './power.ts';
+import { directionOf, formatPower, sentenceOf } from './power.ts';
+import { texts } from './texts/texts.ts';
 
 /** A value per second: after five without one it no longer is the present. */
 const STALE_MS = 5_000;
 /** How often, at most, a screen reader is told that the direction turned: clouds turn it often. */
 const SPEAK_EVERY_MS = 20_000;
 
-const SAYS: Record<Direction, [string, string]> = {
-  import: ['You are drawing', 'from the grid'],
-  export: ['You are feeding', 'into the grid'],
-  none: ['Almost nothing flows', 'between you and the grid'],
-};
-const SAID: Record<Direction, [string, string]> = {
-  import: ['You were drawing', 'from the grid'],
-  export: ['You were feeding', 'into the grid'],
-  none: ['Almost nothing flowed', 'between you and the grid'],
-};
+const words = texts.now;
 
 export class Now {
   readonly #householdName: string;
@@ -45,7 +37,7 @@ export class Now {
     const isStale = ageMs > STALE_MS;
     const direction = directionOf(value.powerW);
     const { value: number, unit } = formatPower(value.powerW);
-    const [says, where] = (isStale ? SAID : SAYS)[direction];
+    const [says, where] = (isStale ? words.said : words.says)[direction];
 
     const section = byId('now');
     section.dataset.flow = isStale ? 'stale' : direction;
@@ -53,17 +45,12 @@ export class Now {
     setText(byId('now-value'), number);
     setText(byId('now-unit'), unit);
     setText(byId('now-where'), where);
-    const fresh = isStale
-      ? `Not current: ${formatAge(ageMs)} old, from ${formatMoment(value.unixMs, nowMs)}`
-      : 'Live, one value per second';
+    const fresh = isStale ? words.stale(formatAge(ageMs), formatMoment(value.unixMs, nowMs)) : words.live;
     setText(byId('now-fresh'), fresh);
     document.title = isStale
-      ? `No live value · ${this.#householdName}`
+      ? `${words.staleTitle} · ${this.#householdName}`
       : `${direction === 'export' ? '−' : ''}${number} ${unit} · ${this.#householdName}`;
-    this.#speak(
-      isStale ? 'stale' : direction,
-      isStale ? 'The value shown is no longer current' : sentenceOf(value.powerW),
-    );
+    this.#speak(isStale ? 'stale' : direction, isStale ? words.staleSpoken : sentenceOf(value.powerW));
   }
 
   /** Only when the direction turns or values stop or come again: a number each second would be noise. */

@@ -1,5 +1,6 @@
 /** Power and energy in the words and units that people read. */
 import { formatNumber } from '../../../web/page/format.ts';
+import { texts } from './texts/texts.ts';
 
 const MWH_PER_KWH = 1_000_000;
 
@@ -8,6 +9,12 @@ export function formatPower(powerW: number): { value: string; unit: 'W' | 'kW' }
   const watts = Math.round(Math.abs(powerW));
   if (watts < 1000) return { value: formatNumber(watts, 0), unit: 'W' };
   return { value: formatNumber(watts / 1000, 2), unit: 'kW' };
+}
+
+/** The same in one piece, for sentences. */
+export function powerText(powerW: number): string {
+  const { value, unit } = formatPower(powerW);
+  return `${value} ${unit}`;
 }
 
 export const formatEnergy = (mwh: number): string => formatNumber(mwh / MWH_PER_KWH, 2);
@@ -24,9 +31,8 @@ export function directionOf(powerW: number): Direction {
 
 /** A whole sentence, for screen readers and the chart. */
 export function sentenceOf(powerW: number): string {
-  const { value, unit } = formatPower(powerW);
   const direction = directionOf(powerW);
-  if (direction === 'import') return `You are drawing ${value} ${unit} from the grid`;
-  if (direction === 'export') return `You are feeding ${value} ${unit} into the grid`;
-  return 'Almost nothing flows between you and the grid';
+  if (direction === 'import') return texts.now.drawing(powerText(powerW));
+  if (direction === 'export') return texts.now.feeding(powerText(powerW));
+  return texts.now.nothing;
 }

@@ -1,5 +1,6 @@
 /** Which stretch of time the chart and the list show: a local day, or the last 24 hours, which right after midnight say more. */
 import { formatDay } from '../../../web/page/format.ts';
+import { texts } from './texts/texts.ts';
 
 /** A number is the (local) midnight that a past day starts at. */
 export type Choice = 'today' | 'last-24-hours' | number;
@@ -14,6 +15,7 @@ export interface Range {
   link: string;
 }
 
+const words = texts.day;
 const SLOT_MS = 900_000;
 const DAY_MS = 86_400_000;
 /** A day younger than this has little to show yet. */
@@ -34,16 +36,17 @@ export function rangeOf(choice: Choice, nowMs: number): Range {
     return {
       fromMs: toMs - DAY_MS,
       toMs,
-      title: 'Last 24 hours',
-      says: 'In the last 24 hours',
-      link: 'these 24 hours',
+      title: words.last24,
+      says: words.saysLast24,
+      link: words.linkLast24,
     };
   }
   const fromMs = choice === 'today' ? midnight(nowMs) : choice;
   const toMs = midnight(fromMs, 1);
   const day = formatDay(fromMs);
-  if (choice === 'today') return { fromMs, toMs, title: `Today, ${day}`, says: 'So far today', link: 'this day' };
-  return { fromMs, toMs, title: day, says: 'On this day', link: 'this day' };
+  const isToday = choice === 'today';
+  const says = isToday ? words.saysToday : words.saysDay;
+  return { fromMs, toMs, title: isToday ? words.today(day) : day, says, link: words.linkDay };
 }
 
 /** The choice one day earlier or later; today is the last. */

@@ -1,10 +1,12 @@
 /** What left this house: one sealed reading per quarter hour, to whom, when, and whether it has arrived. */
 
 import { byId, html, setText } from '../../../web/page/dom.ts';
-import { formatMoment, formatNumber, formatTime, plural } from '../../../web/page/format.ts';
+import { formatMoment, formatNumber, formatTime } from '../../../web/page/format.ts';
 import type { ReportRow, ReportState } from '../household-view.ts';
 import type { Range } from './range.ts';
+import { texts } from './texts/texts.ts';
 
+const words = texts.reports;
 const SLOT_MS = 900_000;
 const SHOWN_ROWS = 6;
 
@@ -20,7 +22,7 @@ export function showReports({ fromMs, toMs, says, nowMs, reports }: ReportsData)
   strip.replaceChildren(...cells(fromMs, toMs, nowMs, reports));
   strip.setAttribute('aria-label', summaryOf(reports, says));
   const rows = reports.toReversed().map(rowOf);
-  if (rows.length === 0) rows.push(html('tr', {}, html('td', { colspan: 4 }, 'Nothing yet.')));
+  if (rows.length === 0) rows.push(html('tr', {}, html('td', { colspan: 4 }, words.none)));
   byId<HTMLTableElement>('reports').tBodies[0].replaceChildren(...rows);
   fold();
 }
@@ -42,7 +44,7 @@ function fold(): void {
     row.hidden = !isOpen && index >= SHOWN_ROWS;
   });
   button.hidden = rows.length <= SHOWN_ROWS;
-  setText(button, isOpen ? 'Show the newest only' : `Show all ${formatNumber(rows.length, 0)}`);
+  setText(button, isOpen ? words.newestOnly : words.showAll(rows.length));
 }
 
 function rowOf(report: ReportRow): HTMLTableRowElement {
@@ -63,14 +65,14 @@ function rowOf(report: ReportRow): HTMLTableRowElement {
 function summaryOf(reports: ReportRow[], says: string): string {
   const count = (state: ReportState) => reports.filter((report) => report.state === state).length;
   const left = count('sent') + count('delivered') + count('refused');
-  if (reports.length === 0) return `${says} nothing left this house.`;
+  if (reports.length === 0) return words.nothing(says);
   const missing = [
-    count('sent') > 0 ? `${formatNumber(count('sent'), 0)} not yet confirmed` : '',
-    count('waiting') > 0 ? `${formatNumber(count('waiting'), 0)} still waiting here` : '',
-    count('refused') > 0 ? `${formatNumber(count('refused'), 0)} refused by the collector` : '',
+    count('sent') > 0 ? words.unconfirmed(count('sent')) : '',
+    count('waiting') > 0 ? words.waitingHere(count('waiting')) : '',
+    count('refused') > 0 ? words.refusedCount(count('refused')) : '',
   ].filter(Boolean);
-  const others = missing.length > 0 ? ` (${missing.join(', ')})` : ', all confirmed';
-  return `${says} ${plural(left, 'sealed reading', 'sealed readings')} left this house${others}. One quarter hour each, and nothing else.`;
+  const others = missing.length > 0 ? ` (${missing.join(', ')})` : words.allConfirmed;
+  return words.summary(says, left, others);
 }
 
 /** One cell per quarter hour of the day, so that a hole is seen as a hole. */
@@ -87,11 +89,9 @@ function cells(fromMs: number, toMs: number, nowMs: number, reports: ReportRow[]
 }
 
 function stateOf(report: ReportRow): string {
-  if (report.state === 'waiting') return 'Waiting here';
-  if (report.state === 'sent') return 'Sent, unconfirmed';
-  if (report.state === 'refused') return 'Refused';
-  if (report.deliveredMs === null) return 'Delivered';
-  return `Delivered ${formatMoment(report.deliveredMs, report.startMs + SLOT_MS)}`;
+  if (report.state !== 'delivered') return words[report.state];
+  const { deliveredMs, startMs } = report;
+  return words.delivered(deliveredMs === null ? '' : formatMoment(deliveredMs, startMs + SLOT_MS));
 }
 
 const wattHours = (wh: number): string => `${formatNumber(wh, 0)} Wh`;

@@ -2,21 +2,15 @@
  * Setting the meter up: what the customer types goes to the gateway, which seals it; the page forgets it as soon as it is taken, or
  * the form is closed.
  */
-import { byId, setText } from '../../../web/page/dom.ts';
+import { byId, inEnglish, type Said, setSaid, setText } from '../../../web/page/dom.ts';
 import { Refused, request } from '../../../web/page/request.ts';
 import type { SetupView } from '../household-view.ts';
+import { texts } from './texts/texts.ts';
 
 const FIELDS = ['name', 'address', 'provider', 'customerNumber', 'pin'] as const;
 type Field = (typeof FIELDS)[number];
 
-/** What helps, in the words of the form. */
-const HELP: Record<Field, string> = {
-  name: 'Your name, as your provider knows it',
-  address: 'Your address in one line, as on an envelope',
-  provider: 'Your provider’s name, as on its letter',
-  customerNumber: 'Your customer number: three to 32 letters, digits or hyphens',
-  pin: 'The PIN of the letter: eight digits',
-};
+const words = texts.setup;
 
 export function setUpSetup(onTaken: (state: SetupView) => void): void {
   const dialog = byId<HTMLDialogElement>('setup');
@@ -32,22 +26,20 @@ export function setUpSetup(onTaken: (state: SetupView) => void): void {
     event.preventDefault();
     const typed = Object.fromEntries(FIELDS.map((field) => [field, input(field).value.trim()]));
     const empty = FIELDS.find((field) => typed[field] === '');
-    if (empty) return point(empty, `${HELP[empty]}, please.`);
+    if (empty) return point(empty, words.please(words.help[empty]));
     button.disabled = true;
-    setText(button, 'Sealing …');
+    setText(button, words.sealing);
     try {
       const state = await request<SetupView>('/api/setup', 'POST', typed);
       dialog.close();
       onTaken(state);
     } catch (error) {
       const field = fieldOf(error);
-      point(
-        field,
-        field ? `${HELP[field]}. What was typed ${(error as Error).message}.` : `${(error as Error).message}.`,
-      );
+      const { message } = error as Error;
+      point(field, field ? { sentence: words.typed(words.help[field]), english: message } : inEnglish(`${message}.`));
     } finally {
       button.disabled = false;
-      setText(button, 'Seal and send');
+      setText(button, words.go);
     }
   });
 }
@@ -64,8 +56,8 @@ function fieldOf(error: unknown): Field | null {
 }
 
 /** Says what is wrong beside the field, and puts the cursor into it. */
-function point(wrong: Field | null, text: string): void {
+function point(wrong: Field | null, said: Said): void {
   for (const field of FIELDS) input(field).setAttribute('aria-invalid', String(field === wrong));
-  setText(byId('setup-fault'), text);
+  setSaid(byId('setup-fault'), said);
   if (wrong) input(wrong).focus();
 }

@@ -2,23 +2,19 @@
  * Who supplies the house: the provider, another one from a day on, moving out; and the registers that the grid operator was told.
  * What is typed from the letter goes to the gateway, which seals it; the page forgets it.
  */
-import { byId, html, setText } from '../../../web/page/dom.ts';
+import { byId, html, inEnglish, nodesOf, type Said, setSaid, setText } from '../../../web/page/dom.ts';
 import { formatNumber } from '../../../web/page/format.ts';
+import { locale } from '../../../web/page/language.ts';
 import { Refused, request } from '../../../web/page/request.ts';
 import type { SupplyView } from '../household-view.ts';
+import { texts } from './texts/texts.ts';
 
 const FIELDS = ['provider', 'day', 'customerNumber', 'pin'] as const;
 type Field = (typeof FIELDS)[number];
 const DAY_MS = 86_400_000;
 /** Days of supply are those of UTC, as on the bill. */
-const date = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'long', year: 'numeric', timeZone: 'UTC' });
-const REASONS: Record<string, string> = {
-  first: 'First reading',
-  year: 'End of the year',
-  'change of provider': 'Change of provider',
-  'moving out': 'Moving out',
-};
-const STATES = { waiting: 'on its way', acknowledged: 'told', refused: 'refused' } as const;
+const date = new Intl.DateTimeFormat(locale, { day: 'numeric', month: 'long', year: 'numeric', timeZone: 'UTC' });
+const words = texts.supply;
 
 let shown = '';
 
@@ -64,7 +60,8 @@ function onSubmit(name: 'change' | 'moving', send: () => Promise<void>): void {
       dialog.close();
     } catch (error) {
       const field = fieldOf(error);
-      setText(byId(`${name}-fault`), `${field ? `${labelOf(field)} ` : ''}${(error as Error).message}.`);
+      const sentence = `${field ? `${labelOf(field)} ` : ''}${words.fault}`;
+      setSaid(byId(`${name}-fault`), { sentence, english: (error as Error).message });
       for (const one of FIELDS) input(one).setAttribute('aria-invalid', String(one === field));
       if (field) input(field).focus();
     } finally {
@@ -85,9 +82,9 @@ async function offer(): Promise<void> {
   try {
     const { providers } = await request<{ providers: string[] }>('/api/supply/others');
     select.replaceChildren(...providers.map((name) => html('option', { value: name }, name)));
-    if (providers.length === 0) setText(byId('change-fault'), 'No other provider supplies here.');
+    if (providers.length === 0) setText(byId('change-fault'), words.noOther);
   } catch (error) {
-    setText(byId('change-fault'), `${(error as Error).message}.`);
+    setSaid(byId('change-fault'), inEnglish(`${(error as Error).message}.`));
   }
 }
 
@@ -99,8 +96,8 @@ function show(supply: SupplyView | null, nowMs: number): void {
   const text = JSON.stringify(supply);
   if (text === shown) return;
   shown = text;
-  setText(byId('supply-provider'), supply.provider ?? 'Nobody: the house is empty');
-  byId('supply-says').replaceChildren(...sentences(supply).map((sentence) => html('p', {}, sentence)));
+  setText(byId('supply-provider'), supply.provider ?? words.nobody);
+  byId('supply-says').replaceChildren(...sentences(supply).map((sentence) => html('p', {}, ...nodesOf(sentence))));
   byId<HTMLButtonElement>('change-open').disabled = !supply.mayChange;
   byId<HTMLButtonElement>('moving-open').disabled = !supply.mayChange;
   const rows = supply.registers
@@ -110,26 +107,29 @@ function show(supply: SupplyView | null, nowMs: number): void {
         'tr',
         {},
         html('th', { scope: 'row' }, date.format(atMs)),
-        html('td', {}, REASONS[reason] ?? reason),
+        html('td', {}, words.reasons[reason] ?? reason),
         html('td', { class: 'number' }, importKwh === null ? '' : formatNumber(importKwh, 0)),
         html('td', { class: 'number' }, exportKwh === null ? '' : formatNumber(exportKwh, 0)),
-        html('td', {}, refusal === null ? STATES[state] : `refused: ${refusal}`),
+        html(
+          'td',
+          {},
+          ...nodesOf(refusal === null ? words.states[state] : { sentence: words.refusal, english: refusal }),
+        ),
       ),
     );
   byId<HTMLTableElement>('told').tBodies[0].replaceChildren(...rows);
   byId('told').hidden = rows.length === 0;
 }
 
-function sentences({ next, asked, leaving }: SupplyView): string[] {
-  const says: string[] = [];
-  if (next) says.push(`From ${date.format(next.fromMs)} on it is ${next.provider}.`);
-  if (asked && asked.refusal !== null) says.push(`${asked.provider} was not chosen: ${asked.refusal}.`);
-  else if (asked) says.push(`${asked.provider}, from ${date.format(asked.fromMs)} on: it is being arranged.`);
-  if (leaving)
-    says.push(
-      `You move out: ${date.format(leaving.fromMs)} is the first day that is no longer yours.${
-        leaving.waitsFor === null ? '' : ` It waits for ${leaving.waitsFor}.`
-      }`,
-    );
+function sentences({ next, asked, leaving }: SupplyView): Said[] {
+  const says: Said[] = [];
+  if (next) says.push(words.next(date.format(next.fromMs), next.provider));
+  if (asked && asked.refusal !== null) says.push({ sentence: words.notChosen(asked.provider), english: asked.refusal });
+  else if (asked) says.push(words.asked(date.format(asked.fromMs), asked.provider));
+  if (leaving) {
+    const first = words.leaving(date.format(leaving.fromMs));
+    const { waitsFor } = leaving;
+    says.push(waitsFor === null ? first : { sentence: `${first} ${words.leavingWaits}`, english: waitsFor });
+  }
   return says;
 }

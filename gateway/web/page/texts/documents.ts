@@ -1,0 +1,6 @@
+/** What the page's documents say, by language; the first is for readers of all others. */
+import type { TextsByLanguage } from '../../../../web/texts/types.ts';
+import { documents as de } from './de/documents.ts';
+import { documents as en } from './en/documents.ts';
+
+export const DOCUMENT_TEXTS: TextsByLanguage = { en, de };
