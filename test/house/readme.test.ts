@@ -53,6 +53,7 @@ test('the README names these commands and no others', (t) => {
     './scripts/run --help',
     './scripts/run --households 10 --report result.json',
     './scripts/run --scenario bench/scenarios/faults.json',
+    './scripts/run --scenario bench/scenarios/provider-change.json',
     'npm run -s measure -- accuracy',
     'npm run -s measure -- bench',
     'npm run -s measure -- firmware',
@@ -97,6 +98,23 @@ test.serial('./scripts/run --help', async (t) => {
   t.is(code, 0);
   for (const option of ['scenario', 'households', 'days', 'speed', 'trace', 'seed', 'report'])
     t.true(output.includes(`--${option}`));
+});
+
+test.serial('./scripts/run --scenario bench/scenarios/provider-change.json', async (t) => {
+  const folder = temporaryFolder(t);
+  const { code, output } = await shell(
+    `./scripts/run --scenario bench/scenarios/provider-change.json --report ${folder}/result.json --state ${folder}/state`,
+  );
+  t.is(code, 0, output);
+  t.regex(output, /each provider has its own customers’ sums/);
+  // three customers for five quarter hours, then two for four; the other way round at the other
+  t.like(JSON.parse(readFileSync(`${folder}/result.json`, 'utf8')), {
+    sumsAgree: true,
+    providers: [
+      { name: 'quiet', readings: 23, bills: 1 },
+      { name: 'sun', readings: 22, bills: 0 },
+    ],
+  });
 });
 
 test.serial('./scripts/run --households N --report FILE', async (t) => {
