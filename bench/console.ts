@@ -11,7 +11,7 @@ export interface ConsoleSideOptions {
   directory: string;
   ca: GridCa;
   /** `https://host:port` of the parties' services; null: what it would show is hidden. */
-  services: { verifier: string; gridOperator: string | null; provider: string | null };
+  services: { verifier: string; gridOperator: string | null; provider: string | null; controlCentre?: string | null };
   /** Port of the page; any free one unless told. */
   port?: number;
   name?: string;
@@ -32,6 +32,7 @@ export async function prepareConsole(options: ConsoleSideOptions): Promise<{ con
     verifier: access(services.verifier),
     gridOperator: access(services.gridOperator),
     provider: access(services.provider),
+    controlCentre: access(services.controlCentre ?? null),
     clock,
   };
   writeFileSync(config, `${JSON.stringify(content, null, 2)}\n`);

@@ -151,21 +151,6 @@ export async function prepareOperators(options: OperatorsOptions): Promise<Opera
   const otherProviders = others.map(({ name, party: role }) =>
     party(role, side.otherProviders[name].config, 'provider'),
   );
-  const consoleParty =
-    options.consolePort === null
-      ? null
-      : party(
-          'console',
-          (
-            await prepareConsole({
-              directory: folder('console'),
-              ca,
-              services: { verifier: verifier.url, gridOperator: identity.urls.gridOperator, provider: controlUrl },
-              port: options.consolePort,
-              name: `Grid operator, ${area}`,
-            })
-          ).config,
-        );
   const selling = options.selling
     ? await prepareSelling(options.selling, {
         directory: folder('selling'),
@@ -177,6 +162,26 @@ export async function prepareOperators(options: OperatorsOptions): Promise<Opera
   const controlCentre = selling && party('control-centre', selling.configs.controlCentre);
   const relay = selling && party('relay', selling.configs.relay);
   const sellers = [controlCentre, relay].filter((one) => one !== null);
+  const consoleParty =
+    options.consolePort === null
+      ? null
+      : party(
+          'console',
+          (
+            await prepareConsole({
+              directory: folder('console'),
+              ca,
+              services: {
+                verifier: verifier.url,
+                gridOperator: identity.urls.gridOperator,
+                provider: controlUrl,
+                controlCentre: selling?.url ?? null,
+              },
+              port: options.consolePort,
+              name: `Grid operator, ${area}`,
+            })
+          ).config,
+        );
   const services = [thirdParty, gridOperator, verifying, ...(controlCentre ? [controlCentre] : [])];
 
   return {

@@ -12,6 +12,8 @@ const CENTRE = 'control-centre';
 
 export interface SellingSide {
   configs: { relay: string; controlCentre: string };
+  /** The control centre's. */
+  url: string;
   /** `door` and `selling` of a gateway's configuration. */
   gateway: { door: object; selling: object };
 }
@@ -36,6 +38,7 @@ export async function prepareSelling(
   const relay = await prepareRelay({ directory, ca, doors, urls: { [CENTRE]: centre.url }, k });
   return {
     configs: { relay: relay.config, controlCentre: centre.config },
+    url: centre.url,
     gateway: { door: relay.gatewayDoor, selling: centre.gatewaySelling },
   };
 }

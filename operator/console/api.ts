@@ -35,6 +35,8 @@ export function addConsoleApi(server: PageServer, { watch, parties, log }: Conso
 
   server.get('/api/fees', async () => ({ accounts: await answered(parties.accounts()) }));
 
+  server.get('/api/selling', async () => ({ selling: await answered(parties.selling()) }));
+
   server.post('/api/revoke', async (request) => {
     const revocation = checked('body', FLEET_REVOCATION, request.body);
     await answered(parties.revoke(revocation));

@@ -22,6 +22,8 @@ export const consoleConfig = v.strictObject({
   gridOperator: v.optional(v.nullable(serviceOf), null),
   /** Who sends control messages; null: they are not shown. */
   provider: v.optional(v.nullable(serviceOf), null),
+  /** Where households sell without a name; null: they do not. */
+  controlCentre: v.optional(v.nullable(serviceOf), null),
   clock: clockKind,
 });
 export type ConsoleConfig = v.InferOutput<typeof consoleConfig>;

@@ -4,6 +4,7 @@
  *   Verifier       devices, their state and why, evidence, releases; revocation
  *   Grid operator  takes a device that is revoked for good out of its register; registers once a year, invoices to providers
  *   Provider       control messages that were sent, to areas
+ *   ControlCentre  how many credentials were sold in each epoch, and paid in all
  *
  * It learns addresses and states of devices, and yearly totals; nothing of a person, a quarter hour, a pseudonym or a bill.
  */
@@ -24,6 +25,7 @@ import {
 import { controlSentCall, type SentControl } from '../../protocol/control/services.ts';
 import { accountsCall, type GridAccounts } from '../../protocol/grid-fees/services.ts';
 import { DEVICE } from '../../protocol/identity/devices.ts';
+import { type SellingOverview, sellingOverviewCall } from '../../protocol/selling/services.ts';
 import { ServiceError } from '../../protocol/services/call.ts';
 import { callAs, type ServiceOf } from '../shared/client.ts';
 
@@ -48,15 +50,18 @@ export interface Parties {
   controlSent: (() => Promise<SentControl[]>) | null;
   /** Registers and invoices of the grid's fees. Null: there are none to ask for. */
   accounts(): Promise<GridAccounts | null>;
+  /** Sales of everybody together. Null: nobody sells here. */
+  selling(): Promise<SellingOverview | null>;
 }
 
 export interface Services {
   verifier: ServiceOf;
   gridOperator: ServiceOf | null;
   provider: ServiceOf | null;
+  controlCentre: ServiceOf | null;
 }
 
-export function askServices({ verifier, gridOperator, provider }: Services): Parties {
+export function askServices({ verifier, gridOperator, provider, controlCentre }: Services): Parties {
   const ask = <S extends v.GenericSchema>(
     call: { path: string; answer: S },
     body?: object,
@@ -99,6 +104,8 @@ export function askServices({ verifier, gridOperator, provider }: Services): Par
         throw error;
       }
     },
+    selling: async () =>
+      controlCentre && (await callAs(controlCentre, { ...controlCentre, ...sellingOverviewCall, body: {} })),
     controlSent: provider && (async () => (await callAs(provider, { ...provider, ...controlSentCall })).sent),
   };
 }

@@ -2,6 +2,7 @@
  * What the control centre tells its operator and the bench: counts, accounts, and **what it could see** of the sales, which is all
  * that an adversary who reads its store would have.
  */
+import { SALES_SHOWN_EPOCHS, type SellingOverview } from '../../protocol/selling/services.ts';
 import type { Books } from './books.ts';
 import type { ControlCentre } from './centre.ts';
 import type { Payment } from './settlement.ts';
@@ -72,3 +73,12 @@ export function accounts({ books, settlement }: ControlCentre): Account[] {
 /** In the order of epochs and slots: as the store has them, they are in no order at all. */
 export const seenSales = ({ books }: ControlCentre): SeenSale[] =>
   books.database.prepare('SELECT epoch, slot FROM accepted ORDER BY epoch, slot').all() as unknown as SeenSale[];
+
+/** For the operator's console. */
+export function overview(centre: ControlCentre): SellingOverview {
+  const { customers, registered, used, returned, deposited, milliCent } = totals(centre);
+  const epochs = centre.books.database
+    .prepare('SELECT epoch, count(*) AS accepted FROM accepted GROUP BY epoch ORDER BY epoch DESC LIMIT ?')
+    .all(SALES_SHOWN_EPOCHS) as unknown as SellingOverview['epochs'];
+  return { customers, registered, used, returned, deposited, milliCent, epochs: epochs.reverse() };
+}

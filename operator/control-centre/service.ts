@@ -20,6 +20,7 @@ import {
   revealRequest,
   SET_UP_PATH,
   SETTLEMENT_PATH,
+  sellingOverviewCall,
   settlementRequest,
   setUpRequest,
   TERMS_PATH,
@@ -36,6 +37,7 @@ import {
   roleRoute,
 } from '../shared/service.ts';
 import type { ControlCentre } from './centre.ts';
+import { overview } from './questions.ts';
 import { customerOf } from './store.ts';
 
 const CONSOLE = 'console';
@@ -97,6 +99,12 @@ export function centreRoutes(centre: ControlCentre): Route[] {
           });
         return { epoch: list.epoch, parts: Math.ceil(list.bytes.length / ACCEPTED_PART_BYTES), bytes: piece };
       },
+    }),
+    roleRoute([CONSOLE], {
+      method: 'POST',
+      path: sellingOverviewCall.path,
+      body: sellingOverviewCall.body,
+      handle: () => overview(centre),
     }),
     roleRoute([CONSOLE], {
       method: 'POST',

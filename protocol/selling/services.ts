@@ -25,6 +25,9 @@ export const KEYSET_PATH = '/selling/keyset';
 export const TERMS_PATH = '/selling/terms';
 export const ACCEPTED_PATH = '/selling/accepted';
 
+/** Of the console's question: epochs that are told, the newest. */
+export const SALES_SHOWN_EPOCHS = 96;
+
 const KEY_BYTES_LEAST = 256;
 const KEY_BYTES_MOST = 512;
 /** Blinded candidates in one request: 128 of 2048 bits are 44 kB of text. */
@@ -177,3 +180,23 @@ export const termsAnswer = v.strictObject({ terms: v.array(bytes(1, 200)), weigh
 /** An acceptance list, piece by piece; the newest one's epoch where `epoch` is null. */
 export const acceptedRequest = v.strictObject({ epoch: v.nullable(whole), part: whole });
 export const acceptedAnswer = v.strictObject({ epoch: whole, parts: whole, bytes: bytes(1, ACCEPTED_PART_BYTES) });
+
+/** For the operator's console: sums over everybody, and what the centre saw of the sales, which is of nobody. */
+export const sellingOverviewCall = {
+  path: '/selling/overview',
+  body: v.strictObject({}),
+  answer: v.object({
+    customers: whole,
+    /** Credentials: signed, shown, given back unused. */
+    registered: whole,
+    used: whole,
+    returned: whole,
+    /** That are credited to accounts. */
+    deposited: whole,
+    /** What all were paid together, 1/1000 cent. */
+    milliCent: v.pipe(v.number(), v.integer()),
+    /** Credentials that were accepted in an epoch, oldest first; only epochs with some. */
+    epochs: v.pipe(v.array(v.object({ epoch: whole, accepted: whole })), v.maxLength(SALES_SHOWN_EPOCHS)),
+  }),
+};
+export type SellingOverview = v.InferOutput<typeof sellingOverviewCall.answer>;

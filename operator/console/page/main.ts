@@ -9,6 +9,7 @@ import { showFees } from './fees.ts';
 import { type FleetData, setUpFleet, showFleet, wantedRows } from './fleet.ts';
 import { showControl, showRevocations } from './orders.ts';
 import { showRollOut } from './roll-out.ts';
+import { showSelling } from './selling.ts';
 
 /** As operator/console/overview.ts sends it. */
 interface Overview {
@@ -54,6 +55,7 @@ async function look(): Promise<void> {
   showControl(control, nowMs);
   // what it shows is of yesterday: a grid operator that does not answer is tried again
   void showFees().catch(() => {});
+  void showSelling().catch(() => {});
   refreshDevice(fleet.opened, nowMs);
 }
 

@@ -93,6 +93,12 @@ browse(
     );
     await tab.locator('#fees').waitFor();
     t.is(await tab.locator('#fees-summary').textContent(), '1 reading of registers, 1 invoice.');
+    await tab.locator('#selling').waitFor();
+    t.regex(
+      (await tab.locator('#selling-summary').textContent())!,
+      /^12 households sell: .*310 shown.*Paid in all: 12\.35\./,
+    );
+    t.is(await tab.locator('#sales rect').count(), 2);
     t.is(await tab.locator('#invoices tbody').textContent(), '3Quiet Power20256421100015,297.50');
     t.regex((await tab.locator('#registers tbody').textContent())!, /^0a1b2c.*year345678$/);
     t.deepEqual(faults, []);

@@ -15,6 +15,7 @@ import {
 } from '../../../protocol/attestation/fleet.ts';
 import type { SentControl } from '../../../protocol/control/services.ts';
 import type { GridAccounts } from '../../../protocol/grid-fees/services.ts';
+import type { SellingOverview } from '../../../protocol/selling/services.ts';
 import { ServiceError } from '../../../protocol/services/call.ts';
 import type { Page } from '../../../web/server.ts';
 
@@ -82,6 +83,22 @@ export class MemoryParties implements Parties {
   controlSent: (() => Promise<SentControl[]>) | null = async () => {
     this.#answers('provider');
     return SENT;
+  };
+
+  selling(): Promise<SellingOverview | null> {
+    return Promise.resolve(this.sales);
+  }
+  sales: SellingOverview | null = {
+    customers: 12,
+    registered: 2400,
+    used: 310,
+    returned: 0,
+    deposited: 120,
+    milliCent: 1_234_500,
+    epochs: [
+      { epoch: 1_963_104, accepted: 4 },
+      { epoch: 1_963_110, accepted: 17 },
+    ],
   };
 
   accounts(): Promise<GridAccounts | null> {

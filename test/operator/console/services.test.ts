@@ -100,6 +100,7 @@ test('the console asks page by page, revokes at the verifier and, for good, at t
     verifier: access(urls.verifier),
     gridOperator: access(urls.gridOperator),
     provider: access(urls.provider),
+    controlCentre: null,
   });
   const { nowMs, devices, all, more } = await parties.fleet({ ...LOOK, most: 1000 });
   t.is(nowMs, NOW_MS);
@@ -132,6 +133,7 @@ test('the console asks page by page, revokes at the verifier and, for good, at t
   t.deepEqual(await parties.releases(), []);
   t.deepEqual(await parties.controlSent!(), []);
   t.is(await parties.accounts(), null, 'this grid operator keeps none');
+  t.is(await parties.selling(), null, 'nobody sells here');
   await t.throwsAsync(parties.evidenceOf('abcd'), { message: 'there is no device abcd' });
 
   for (const role of ['collector', 'provider', 'technician'] as const) {
