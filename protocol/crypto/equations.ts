@@ -23,9 +23,13 @@ export class EquationBatch {
   ]);
   #weight = 1n;
 
-  /** @param random bytes that whoever made the equations cannot know beforehand */
-  constructor(random: (bytes: number) => Uint8Array) {
+  /**
+   * @param random bytes that whoever made the equations cannot know beforehand
+   * @param fixed other elements that stand in nearly all equations: the same objects as in the terms
+   */
+  constructor(random: (bytes: number) => Uint8Array, fixed: readonly Element[] = []) {
     this.#random = random;
+    for (const element of fixed) if (!this.#fixed.has(element)) this.#fixed.set(element, 0n);
   }
 
   /** What is added from now on belongs to another equation than what was added before. */
@@ -53,7 +57,7 @@ export class EquationBatch {
     for (const element of other.#elements) this.#elements.push(element);
     for (const scalar of other.#scalars) this.#scalars.push(scalar);
     for (const [element, scalar] of other.#fixed)
-      this.#fixed.set(element, (this.#fixed.get(element)! + scalar) % ORDER);
+      this.#fixed.set(element, ((this.#fixed.get(element) ?? 0n) + scalar) % ORDER);
     for (const side of ['g', 'h'] as const) {
       const all = this.#vectors[side];
       for (const [i, scalar] of other.#vectors[side].entries()) all[i] = ((all[i] ?? 0n) + scalar) % ORDER;

@@ -260,6 +260,15 @@ export function multiplyAdd(a: readonly Element[], scalar: bigint, b: readonly E
   return Element.take(at, a.length);
 }
 
+/** start, start + step, start + 2·step … For tables and searches; 256 at a time cost least. Variable time. */
+export function progression(start: Element, step: Element, count: number): Element[] {
+  const at = inputs.at(Math.max(1, count) * POINT);
+  put(B, step);
+  put(at, start);
+  for (let i = 1; i < count; i++) mcl._mclBnG1_add(at + i * POINT, at + (i - 1) * POINT, B);
+  return Element.take(at, count);
+}
+
 /** The sum of elements. */
 export function sum(elements: readonly Element[]): Element {
   mcl._mclBnG1_clear(A);

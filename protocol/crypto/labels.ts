@@ -101,6 +101,29 @@ export const LABELS = {
   acceptanceList: 'quietmeter/v1/acceptance-list',
   acceptedCredential: 'quietmeter/v1/accepted-credential',
   depositStatement: 'quietmeter/v1/deposit-statement',
+  /** Names a panel of report servers; starts of transcripts: a dealing to it, a decryption share (protocol/crypto/pvss.ts). */
+  panel: 'quietmeter/v1/panel',
+  dealing: 'quietmeter/v1/dealing',
+  decryptionShare: 'quietmeter/v1/decryption-share',
+  /** Challenges of a ring signature, and the base of its tags (protocol/crypto/ring-signature.ts). */
+  ring: 'quietmeter/v1/ring',
+  ringSignature: 'quietmeter/v1/ring-signature',
+  /** What an issuer signs blindly: the right to one report in a slot (protocol/reporting/token.ts). */
+  reportToken: 'quietmeter/v1/report-token',
+  /** What a ring signs of a report; a report itself; a report server over a roster and over a sum (protocol/reporting). */
+  report: 'quietmeter/v1/report',
+  roster: 'quietmeter/v1/roster',
+  areaSum: 'quietmeter/v1/area-sum',
+  /** Grid operator over the tree of areas; provider over a task; task server over the list of a slot (protocol/tasking). */
+  areaTree: 'quietmeter/v1/area-tree',
+  task: 'quietmeter/v1/task',
+  taskList: 'quietmeter/v1/task-list',
+  /** Bank's slip for a task's result (protocol/tokens/reward.ts). */
+  rewardMeasurement: 'quietmeter/v1/reward-measurement',
+  reward: 'quietmeter/v1/reward',
+  /** What a provider signs blindly for an energy token; its challenge when it is spent (protocol/tokens/energy-token.ts). */
+  energyToken: 'quietmeter/v1/energy-token',
+  tokenChallenge: 'quietmeter/v1/token-challenge',
 } as const;
 
 export type Label = (typeof LABELS)[keyof typeof LABELS];
