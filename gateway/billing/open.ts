@@ -51,7 +51,7 @@ export function openBilling({ config, dataDir, broker, tpm, household, clock, lo
 }
 
 /** The certificate says which key it is. */
-function identifierOf({ certificate, sign }: Pick<Identifier, 'certificate' | 'sign'>): Identifier {
+export function identifierOf({ certificate, sign }: Pick<Identifier, 'certificate' | 'sign'>): Identifier {
   const { x, y } = new X509Certificate(certificate).publicKey.export({ format: 'jwk' });
   return { certificate, sign, publicKey: compressPoint(Buffer.from(x!, 'base64url'), Buffer.from(y!, 'base64url')) };
 }

@@ -33,8 +33,16 @@ export interface TestProvider {
   start(): Promise<void>;
 }
 
-/** @param beside another one, whose grid's authority it has, too */
-export async function startProvider(t: ExecutionContext, plan: object, beside?: TestProvider): Promise<TestProvider> {
+/**
+ * @param beside another one, whose grid's authority it has, too
+ * @param thirdParty who issues identifiers, where it is not the test's own
+ */
+export async function startProvider(
+  t: ExecutionContext,
+  plan: object,
+  beside?: TestProvider,
+  thirdParty?: { issuerFile: string; providerName: string },
+): Promise<TestProvider> {
   const directory = mkdtempSync(join(tmpdir(), 'quietmeter-billing-'));
   const issuer = await IdentifierIssuer.open(directory);
   const [port] = await freePorts(1);
@@ -45,6 +53,7 @@ export async function startProvider(t: ExecutionContext, plan: object, beside?: 
     port,
     providerName: PROVIDER,
     plan,
+    ...thirdParty,
   });
   const provider: TestProvider = {
     directory,
