@@ -118,7 +118,7 @@ async function flash(options: Options, port: string, progress: Progress): Promis
     progress.note(`${kind}, Espruino ${version}`);
     if (!version.startsWith(TESTED_VERSION))
       progress.note(`this firmware was tried with Espruino ${TESTED_VERSION} only`);
-    await board.evaluate('reset()'); // whatever ran is stopped: its registers are in flash
+    await board.evaluate('(reset(),1)'); // whatever ran is stopped: its registers are in flash
     await sleep(RESET_MS);
 
     const storage = new BoardStorage(board);
@@ -143,7 +143,7 @@ async function flash(options: Options, port: string, progress: Progress): Promis
     }
 
     progress.task('start');
-    await board.evaluate('load()');
+    await board.evaluate('(load(),1)');
     await sleep(STARTED_MS);
     const length = await board.evaluate<number>('global.bootedImage?global.bootedImage.length:0');
     if (length !== program.length)

@@ -12,7 +12,10 @@ const WRITE_BYTES = 512;
 const ANSWER_MS = 10_000;
 /** A board that has just started has a banner to print, or a program to begin. */
 const GREETING_MS = 2000;
-const GREETINGS = 6;
+const GREETINGS = 8;
+/** A packet that was not heard is said again. */
+const HEARD_MS = 3000;
+const TRIES = 3;
 
 /** A program's print may come at any time; of what came before an error so much is looked through. */
 const REMEMBERED_CHARS = 4000;
@@ -26,12 +29,21 @@ interface Connection {
   closeHandler(): void;
   rxDataHandler(bytes: ArrayBuffer): void;
   on(event: 'data', handler: (text: string) => void): void;
+  on(event: 'packet', handler: (type: number, data: string) => void): void;
+  removeListener(event: 'packet', handler: (type: number, data: string) => void): void;
+  parsePackets: boolean;
   write(data: string): Promise<void>;
-  espruinoEval(expression: string, options: { timeout: number }): Promise<unknown>;
+  /** Rejects with a text: `NAK …` where the board threw, `Timeout …` where it did not hear. */
+  espruinoSendPacket(type: 'EVAL', data: string, options: { timeout: number }): Promise<void>;
+}
+interface Loaded {
+  Core: { Serial: { connection: object }; Utils: { parseRJSON(text: string): unknown } };
 }
 interface Library {
   init(ready: () => void): void;
 }
+/** Type of a packet that answers. */
+const RESPONSE = 0;
 
 /** The line is gone: whatever was under way may or may not have happened. */
 export class LineBroken extends Error {}
@@ -51,9 +63,12 @@ export class BoardConsole {
   readonly #connection: Connection;
   readonly #line: Line;
   readonly #broken: Promise<never>;
+  readonly #parse: (text: string) => unknown;
   #said = '';
+  #asked = 0;
 
-  private constructor(connection: Connection, line: Line, broken: Promise<never>) {
+  private constructor({ connection, parse }: Words, line: Line, broken: Promise<never>) {
+    this.#parse = parse;
     this.#connection = connection;
     this.#line = line;
     this.#broken = broken;
@@ -67,7 +82,8 @@ export class BoardConsole {
    * @throws LineBroken where it cannot be opened, or nothing like Espruino answers
    */
   static async open(port: string): Promise<BoardConsole> {
-    const connection = await newConnection();
+    const words = await newConnection();
+    const { connection } = words;
     let broken: (reason: string) => void = () => {};
     const whenBroken = new Promise<never>((_, reject) => {
       broken = (reason) => reject(new LineBroken(reason));
@@ -84,7 +100,7 @@ export class BoardConsole {
     connection.writeLowLevel = (data) => line.write(Buffer.from(data, 'latin1'));
     connection.closeLowLevel = () => line.close();
     connection.openHandler();
-    const board = new BoardConsole(connection, line, whenBroken);
+    const board = new BoardConsole(words, line, whenBroken);
     await board.#greet();
     return board;
   }
@@ -95,18 +111,47 @@ export class BoardConsole {
    * @throws BoardError, LineBroken
    */
   async evaluate<T>(expression: string, timeoutMs = ANSWER_MS): Promise<T> {
-    this.#said = '';
-    try {
-      return (await Promise.race([
-        this.#connection.espruinoEval(expression, { timeout: timeoutMs }),
-        this.#broken,
-      ])) as T;
-    } catch (reason) {
-      if (reason instanceof LineBroken) throw reason;
-      const uncaught = /Uncaught ([^\r\n]*)/.exec(this.#said)?.[1];
-      if (uncaught) throw new BoardError(uncaught);
-      throw new LineBroken(`the board does not answer (${String(reason)})`);
+    for (let attempt = 1; ; attempt++) {
+      this.#said = '';
+      try {
+        return (await Promise.race([this.#ask(expression, timeoutMs), this.#broken])) as T;
+      } catch (reason) {
+        if (reason instanceof LineBroken) throw reason;
+        const uncaught = /Uncaught ([^\r\n]*)/.exec(this.#said)?.[1];
+        if (String(reason).startsWith('NAK') && uncaught) throw new BoardError(uncaught);
+        if (attempt === TRIES || timeoutMs <= GREETING_MS)
+          throw new LineBroken(`the board does not answer (${reason})`);
+      }
     }
+  }
+
+  /** Each question has its number, and an answer to an earlier one, come late, is none. */
+  #ask(expression: string, timeoutMs: number): Promise<unknown> {
+    const connection = this.#connection;
+    const number = ++this.#asked;
+    return new Promise((resolve, reject) => {
+      const ended = () => {
+        clearTimeout(timer);
+        connection.removeListener('packet', onPacket);
+      };
+      const failed = (reason: unknown) => {
+        ended();
+        reject(reason);
+      };
+      const onPacket = (type: number, data: string): void => {
+        if (type !== RESPONSE) return;
+        const [answered, value] = this.#parse(data) as [number, unknown];
+        if (answered !== number) return;
+        ended();
+        resolve(value);
+      };
+      const timer = setTimeout(failed, timeoutMs, 'Timeout');
+      connection.parsePackets = true;
+      connection.on('packet', onPacket);
+      connection
+        .espruinoSendPacket('EVAL', `[${number},${expression}]`, { timeout: Math.min(HEARD_MS, timeoutMs) })
+        .catch(failed);
+    });
   }
 
   close(): void {
@@ -135,14 +180,19 @@ export class BoardConsole {
   }
 }
 
-async function newConnection(): Promise<Connection> {
+interface Words {
+  connection: Connection;
+  parse(text: string): unknown;
+}
+async function newConnection(): Promise<Words> {
   const library = createRequire(import.meta.url)('espruino') as Library;
-  const globals = globalThis as { Espruino?: { Core: { Serial: { connection: object } } } };
+  const globals = globalThis as { Espruino?: Loaded };
   // It tells every file that it loads and every piece that it sends.
   console.log = () => {};
   if (!globals.Espruino) await new Promise<void>((ready) => library.init(ready));
-  const Kind = globals.Espruino!.Core.Serial.connection.constructor as new () => Connection;
-  return new Kind();
+  const { Serial, Utils } = globals.Espruino!.Core;
+  const Kind = Serial.connection.constructor as new () => Connection;
+  return { connection: new Kind(), parse: (text) => Utils.parseRJSON(text) };
 }
 
 function openLine(port: string, events: LineEvents): Promise<Line> {
