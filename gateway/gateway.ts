@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import type { Clock } from '../protocol/time/clock.ts';
 import { slotOf } from '../protocol/time/slots.ts';
 import { LINK_MEASURE } from '../protocol/wire/link-messages.ts';
+import { FoundAppliances } from './appliances-found/found.ts';
 import { type Attestation, METER_IMAGE, openAttestation } from './attestation/open.ts';
 import type { Billing } from './billing/billing.ts';
 import { openBilling } from './billing/open.ts';
@@ -86,6 +87,7 @@ export class Gateway {
             config: config.attestation,
             dataDir: config.dataDir,
             store: this.store,
+    this.found = new FoundAppliances(config.dataDir);
             tpm: () => this.identity.tpm(),
             household: this.identity.household,
             logClaim: () => this.billing?.logClaim ?? { state: 'none', begunAnew: 0 },
@@ -150,7 +152,10 @@ export class Gateway {
       clock,
       resolutionWh: config.resolutionWh,
       isReported: (slot) => this.billing === null || this.billing.contracts.at(slot) !== undefined,
-      onLives: (lives) => this.household.addLives(lives),
+      onLives: (lives) => {
+        this.household.addLives(lives);
+        this.#find(lives);
+      },
       onReports: () => this.uplink.reportsAdded(),
       onImages: (message) => this.images.receive(message),
       log,
@@ -231,6 +236,7 @@ export class Gateway {
   /** Nothing but a port that is taken keeps it from starting: TPM, meter and grid may come later. */
   async start(): Promise<{ url?: string; firstPassword?: string; authorityFingerprint?: string }> {
     await this.identity.open().catch((error: Error) => this.#log(`TPM: ${error.message}`));
+      found: this.found,
     // measured first: what is sealed opens for this software only
     await this.attestation?.agent.measure().catch((error: Error) => this.#log(`TPM: ${error.message}`));
     await this.billing?.start();
@@ -351,9 +357,19 @@ export class Gateway {
     return this.household.quarterHours(0, Number.MAX_SAFE_INTEGER);
   }
 }
+    this.found.close();
 
 function identityOptions({ identity, dataDir }: GatewayConfig, clock: Clock, log: (line: string) => void) {
   if (!identity) return null;
+  /** Only looked at: whatever goes wrong with it, what the meter said is kept and acknowledged. */
+  #find(lives: readonly TimedLive[]): void {
+    try {
+      this.found.take(lives);
+    } catch (error) {
+      this.#log(`appliances: ${(error as Error).message}`);
+    }
+  }
+
   const thirdParty = {
     url: identity.url,
     ca: readFileSync(identity.caFile, 'utf8'),

@@ -16,6 +16,7 @@ import {
   FLAG_POWER_CUT,
   FLAG_REVERSED,
 } from '../protocol/wire/link-messages.ts';
+import type { FoundAppliances } from './appliances-found/found.ts';
 import type { AttestationAgent } from './attestation/agent.ts';
 import type { Billing } from './billing/billing.ts';
 import { type Control, PolicyError } from './control/control.ts';
@@ -29,6 +30,7 @@ import type {
   BillView,
   ControlView,
   HouseholdView,
+  FoundDay,
   LedgerMonth,
   LivePoint,
   LogState,
@@ -67,6 +69,8 @@ export interface HouseholdParts {
   identity?: Pick<HouseholdIdentity, 'state' | 'initialise'> | null;
   /** Absent where the household cannot change its supply here. */
   supply?: Pick<Supply, 'view' | 'offers' | 'change' | 'moveOut'> | null;
+  /** Absent where nothing is looked for in the house's power. */
+  found?: Pick<FoundAppliances, 'day' | 'label'>;
   /** Absent where nobody attests this gateway. */
   attestation?: Pick<AttestationAgent, 'view'> | null;
   /** Absent where it is updated by hand. */
@@ -168,6 +172,24 @@ export class Household implements HouseholdView {
 
   setup(): SetupView | null {
     return this.#parts.identity?.state ?? null;
+  }
+
+  foundAppliances(fromMs: number, toMs: number): FoundDay | null {
+    const { found } = this.#parts;
+    if (!found) return null;
+    let drawnMwh = 0;
+    let fedMwh = 0;
+    for (const { powerW } of this.minutes(fromMs, toMs)) {
+      const mwh = (powerW * 1000) / 60;
+      if (mwh > 0) drawnMwh += mwh;
+      else fedMwh -= mwh;
+    }
+    return found.day(fromMs, toMs, Math.round(drawnMwh), Math.round(fedMwh));
+  }
+
+  nameFound(id: unknown, label: unknown): void {
+    if (!this.#parts.found) throw new MalformedError('found.id', 'is none of what was found here');
+    this.#parts.found.label(id, label);
   }
 
   initialise(personal: unknown): Promise<SetupView> {

@@ -9,8 +9,10 @@ import { MalformedError } from '../../protocol/wire/bytes.ts';
 import { BadInput } from '../../web/forms.ts';
 import type { PageServer } from '../../web/page-server.ts';
 import type { HouseholdView } from './household-view.ts';
-import { decodeMonth } from './queries.ts';
+import { decodeMonth, decodeRange } from './queries.ts';
 
+/** A day of 25 hours, and a little more. */
+const MAX_FOUND_DAYS = 2;
 /** How far ahead prices are shown. */
 const PRICES_AHEAD_MS = DAY_MS;
 
@@ -79,6 +81,21 @@ export function addHouse(server: PageServer, view: HouseholdView): void {
     appliances: view.appliances(),
     control: view.controlMessages(),
   }));
+
+  server.get('/api/appliances/found', async (request) => {
+    const { fromMs, toMs } = decodeRange(request.query, MAX_FOUND_DAYS);
+    return { nowMs: view.nowMs(), found: view.foundAppliances(fromMs, toMs) };
+  });
+
+  server.post('/api/appliances/found', async (request) => {
+    const { id, label } = (request.body ?? {}) as { id?: unknown; label?: unknown };
+    try {
+      view.nameFound(id, label);
+    } catch (error) {
+      throw refusalOf(error, 'the name could not be kept; try again');
+    }
+    return {};
+  });
 
   server.post('/api/appliances', async (request) => {
     const { name, rules } = (request.body ?? {}) as { name?: unknown; rules?: unknown };

@@ -199,6 +199,29 @@ export interface SoftwareView {
   /** Bytes that have reached the meter, and of how many; null but while flashing. */
   progress: { arrived: number; of: number } | null;
 }
+/** An appliance that the house shows by how its power jumps. Found in this gateway, and told to nobody. */
+export interface FoundAppliance {
+  id: number;
+  /** The customer's name for it; null until there is one. */
+  label: string | null;
+  /** What it draws when it runs. */
+  powerW: number;
+  /** Runs in the time that was asked for, and what they drew of it. */
+  times: number;
+  energyMwh: number;
+  /** It seems to run now. */
+  on: boolean;
+  /** The end of its newest run. */
+  lastMs: number;
+}
+export interface FoundDay {
+  /** What the house drew from the grid in that time. */
+  drawnMwh: number;
+  /** Everything else; null where the house fed in too, so that nobody knows what it used in all. */
+  restMwh: number | null;
+  /** The largest first. */
+  appliances: FoundAppliance[];
+}
 /** What energy was for: `rest` is what is billed. */
 export type LedgerPurpose = 'rest' | 'ownUse' | 'centre' | 'bus' | 'providerTrade' | 'prepaid';
 /** A month's energy by purpose, as the meter's ledger says; it sums to what was measured. */
@@ -257,3 +280,7 @@ export interface HouseholdView {
   /** Asks the meter whether its clamp is the right way round, while a resistive load above 500 W is on. */
   checkClamp(): Promise<{ verdict: 'right' | 'reversed' | 'load too small'; powerW: number; powerFactor: number }>;
 }
+  /** What was found in [fromMs, toMs); null where nothing is looked for. */
+  foundAppliances(fromMs: number, toMs: number): FoundDay | null;
+  /** Names what was found; an empty label takes the name away. @throws MalformedError that names the field (`found.label`) */
+  nameFound(id: unknown, label: unknown): void;

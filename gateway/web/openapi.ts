@@ -140,6 +140,31 @@ const operations: Record<string, Described> = {
     summary: 'Who supplies the household',
     answer: { type: 'object', required: ['nowMs', 'supply'] },
   },
+  '/api/appliances/found': {
+    summary:
+      'What the house’s own power shows of its appliances, at most two days; found in the gateway and told to nobody',
+    parameters: RANGE,
+    answer: object({
+      nowMs,
+      found: nullable(
+        object({
+          drawnMwh: integer('What the house drew, thousandths of a Wh'),
+          restMwh: nullable(integer('Everything else; null where the house fed in too')),
+          appliances: list(
+            object({
+              id: integer('Stays the same'),
+              label: nullable(text('The customer’s name for it')),
+              powerW: integer('W while it runs'),
+              times: integer('Runs in that time'),
+              energyMwh: integer('What they drew in that time, thousandths of a Wh'),
+              on: truth('It seems to run now'),
+              lastMs: UNIX_MS,
+            }),
+          ),
+        }),
+      ),
+    }),
+  },
   '/api/appliances': {
     summary: 'Appliances, their rules, and what the provider said to them',
     answer: { type: 'object', required: ['nowMs', 'appliances', 'control'] },

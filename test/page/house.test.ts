@@ -239,6 +239,29 @@ browse(`a household without these parts shows none of them; ${withChromium}`, as
   for (const part of ['#bill', '#meter', '#appliances']) t.true(await tab.locator(part).isHidden(), part);
 });
 
+browse(`appliances that were found: shares of the day, the rest, a name that is kept; ${withChromium}`, async (t) => {
+  const { tab, view, faults } = await open(t);
+  await tab.locator('#found tbody tr').first().waitFor();
+  t.is(await text(tab, '[data-found="3"]'), 'KettleRename …1.99 kW40.405%');
+  t.is(await text(tab, '[data-found="7"]'), 'Something of 92 Won nowName it …92 W212.5031%');
+  t.deepEqual(await tab.locator('#found tfoot tr').allTextContents(), [
+    'Everything else5.1064%',
+    'Drawn together8.00100%',
+  ]);
+  await tab.getByRole('button', { name: 'Name Something of 92 W' }).click();
+  const dialog = tab.getByRole('dialog', { name: 'Which appliance is it?' });
+  await dialog.getByText('It draws 92 W, ran 21 times in the time shown').waitFor();
+  await dialog.getByLabel('Name').fill('Refrigerator');
+  await dialog.getByRole('button', { name: 'Keep this name' }).click();
+  await dialog.waitFor({ state: 'hidden' });
+  await tab.locator('[data-found="7"]', { hasText: 'Refrigerator' }).waitFor();
+  t.is(view.house.found!.appliances[1].label, 'Refrigerator');
+  view.house.found = { ...view.house.found!, restMwh: null };
+  await tab.getByText('This house fed in, too').waitFor();
+  t.is(await text(tab, '[data-found="3"]'), 'KettleRename …1.99 kW40.40');
+  t.deepEqual(faults, []);
+});
+
 // The server
 
 async function openServer(t: { teardown(fn: () => Promise<void>): void }, view = furnished()) {
@@ -260,7 +283,7 @@ const PERSON = {
 
 test('nobody sets up, sees a bill or writes a rule without a login, or from another page', async (t) => {
   const { client, view, password } = await openServer(t);
-  for (const path of ['/api/house', '/api/bill', '/api/appliances'])
+  for (const path of ['/api/house', '/api/bill', '/api/appliances', '/api/appliances/found'])
     t.is((await client.request(path)).status, 401, path);
   t.is((await client.request('/api/setup', json(PERSON))).status, 401);
   await client.logIn(password);
@@ -281,6 +304,8 @@ test('bad input is refused by its field, and never repeated', async (t) => {
     ['/api/setup', { ...PERSON, name: ' ' }, 'personal.name'],
     ['/api/setup', { ...PERSON, address: 'a'.repeat(201) }, 'personal.address'],
     ['/api/setup', 'text', 'personal'],
+    ['/api/appliances/found', { id: 99, label: 'x' }, 'found.id'],
+    ['/api/appliances/found', { id: 3, label: 'x'.repeat(41) }, 'found.label'],
     ['/api/appliances', { rules: [] }, 'body.name'],
     ['/api/appliances', { name: 'sauna', rules: [] }, 'appliance'],
     ['/api/appliances', { name: 'boiler', rules: [{ kind: 'moon' }] }, 'rules.0.kind'],

@@ -4,6 +4,7 @@ import type {
   BillLine,
   BillView,
   ControlView,
+  FoundDay,
   LogState,
   SetupView,
   SoftwareView,
@@ -27,6 +28,7 @@ export interface House {
   supply: SupplyView | null;
   appliances: ApplianceRow[];
   control: ControlView;
+  found: FoundDay | null;
 }
 
 export const bareHouse = (): House => ({
@@ -38,6 +40,7 @@ export const bareHouse = (): House => ({
   supply: null,
   appliances: [],
   control: { messages: [], refusals: [], trouble: null },
+  found: null,
 });
 
 export const furnishedHouse = (): House => ({
@@ -119,6 +122,15 @@ export const furnishedHouse = (): House => ({
       { reason: 'control.area: is district-9; this household is in district-4', times: 2, lastMs: NOW_MS - HOUR_MS },
     ],
     trouble: null,
+  },
+  found: {
+    drawnMwh: 8_000_000,
+    restMwh: 5_100_000,
+    appliances: [
+      { id: 3, label: 'Kettle', powerW: 1985, times: 4, energyMwh: 400_000, on: false, lastMs: NOW_MS - HOUR_MS },
+      { id: 7, label: null, powerW: 92, times: 21, energyMwh: 2_500_000, on: true, lastMs: NOW_MS - 60_000 },
+      { id: 9, label: null, powerW: 640, times: 0, energyMwh: 0, on: false, lastMs: NOW_MS - 3 * DAY_MS },
+    ],
   },
 });
 

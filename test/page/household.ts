@@ -8,6 +8,7 @@ import type {
   ApplianceRow,
   BillView,
   ControlView,
+  FoundDay,
   HouseholdView,
   LivePoint,
   LogState,
@@ -162,6 +163,16 @@ export class MemoryHousehold implements HouseholdView {
   }
   controlMessages(): ControlView {
     return this.house.control;
+  }
+  foundAppliances(fromMs: number, toMs: number): FoundDay | null {
+    const { found } = this.house;
+    return found && fromMs <= this.#nowMs && toMs > DAY_START_MS ? found : null;
+  }
+  nameFound(id: unknown, label: unknown): void {
+    const found = this.house.found?.appliances.find((one) => one.id === id);
+    if (!found || typeof label !== 'string') throw new MalformedError('found.id', 'is none of what was found here');
+    if (label.length > 40) throw new MalformedError('found.label', 'is longer than 40 letters, or no plain text');
+    found.label = label || null;
   }
   bill(month: number): BillView | null {
     return this.house.bill?.month === month ? this.house.bill : null;

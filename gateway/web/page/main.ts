@@ -12,6 +12,7 @@ import { type House, setUpRecord, showHouse } from './assurance.ts';
 import { loadBill, setUpBill } from './bill.ts';
 import { DayChart } from './chart.ts';
 import { setUpClampCheck } from './clamp.ts';
+import { loadFound, setUpFound } from './found.ts';
 import { listen } from './gateway.ts';
 import { type Situation, showNotices } from './notices.ts';
 import { Now } from './now.ts';
@@ -110,7 +111,7 @@ async function loadHouse(): Promise<void> {
     situation.setup = house.setup;
     showHouse(house);
     showNotices(situation);
-    await Promise.all([loadBill(), loadSupply(), loadAppliances()]);
+    await Promise.all([loadBill(), loadSupply(), loadAppliances(), loadFound(shown())]);
   } catch {
     // The line is lost: the notice says so, and the next time tries again.
   }
@@ -120,6 +121,7 @@ function choose(next: Choice): void {
   choice = next;
   loaded.fromMs = 0;
   tick();
+  void loadFound(shown()).catch(() => {}); // The line is lost: the notice says so.
 }
 
 /** Once a second: clock, age of the value, and the day anew when it has grown. */
@@ -144,6 +146,7 @@ setUpClampCheck();
 setUpReports();
 setUpBill();
 setUpAppliances();
+setUpFound(() => loadFound(shown()));
 setUpSetup(() => void loadHouse());
 setUpSupply(() => void loadHouse());
 setUpRecord(loadHouse);

@@ -76,6 +76,18 @@ export const documents: Record<keyof typeof english, string> = {
   'supply.operator': 'Netzbetreiber',
   'supply.hint':
     'Der Netzbetreiber erfährt Ihre Zählerstände einmal im Jahr und wenn Versorger oder Bewohner wechseln. Der Zähler bleibt.',
+  'found.title': 'Erkannte Geräte',
+  'found.lead':
+    'Was ein- oder ausgeschaltet wird, lässt die Leistung springen. An solchen Stufen unterscheidet dieses Gateway die Geräte, ganz von selbst. <strong>Nichts davon verlässt dieses Haus.</strong>',
+  'found.appliance': 'Gerät',
+  'found.power': 'Leistung',
+  'found.times': 'Läufe',
+  'found.share': 'Anteil',
+  'found.hint':
+    'Was ständig läuft, sich langsam ändert oder weniger als 30 W braucht, macht keine Stufen: Es steckt im Rest. Ebenso, was lief, während Gateway oder Zähler aus waren.',
+  'naming.title': 'Welches Gerät ist das?',
+  'naming.label': 'Name',
+  'naming.go': 'Name übernehmen',
   'appliances.title': 'Gesteuerte Geräte',
   'appliances.said': 'Was Ihr Versorger Ihrem Gebiet gesagt hat',
   'appliances.hint':

@@ -72,6 +72,18 @@ export const documents = {
   'supply.operator': 'Grid operator',
   'supply.hint':
     'The grid operator is told your registers once a year, and when provider or people change. The meter stays.',
+  'found.title': 'Appliances that were found',
+  'found.lead':
+    'Whatever is switched on or off makes the power jump. From such steps this gateway tells appliances apart, by itself. <strong>Nothing of it leaves this house.</strong>',
+  'found.appliance': 'Appliance',
+  'found.power': 'Draws',
+  'found.times': 'Runs',
+  'found.share': 'Share',
+  'found.hint':
+    'What runs all the time, changes slowly or draws less than 30 W makes no steps: it is in the rest. So is what ran while the gateway or the meter was off.',
+  'naming.title': 'Which appliance is it?',
+  'naming.label': 'Name',
+  'naming.go': 'Keep this name',
   'appliances.title': 'Appliances',
   'appliances.said': 'What your provider said to your area',
   'appliances.hint':
