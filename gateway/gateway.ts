@@ -22,7 +22,7 @@ import { type MeterChannel, openChannel } from './meter/channel.ts';
 import { MeterLink } from './meter/link.ts';
 import { MeterRandomness } from './meter/randomness.ts';
 import { SealedValuesStore } from './meter/sealed-values.ts';
-import { GatewayStore } from './store.ts';
+import { GatewayStore, type TimedLive } from './store.ts';
 import { RESTART_CODE, RESTART_MACHINE_CODE } from './update/launcher.ts';
 import { MeterImages } from './update/meter-images.ts';
 import { openUpdates } from './update/open.ts';
@@ -58,6 +58,8 @@ export class Gateway {
   readonly control: HouseholdControl | null;
   /** Null: nothing leaves this house without a name. */
   readonly door: Door | null;
+  /** What the house's own power shows of its appliances. */
+  readonly found: FoundAppliances;
   readonly household: Household;
   /** Null: none of the home's other systems is told anything. */
   readonly integrations: Integrations | null;
