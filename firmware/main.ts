@@ -6,14 +6,18 @@
  *   household     {"generator": true} where there is a photovoltaic system or the like: export is no reversed clamp then
  */
 import { FIRST_PROGRAMS, JOURNAL_REGION, layoutOf } from '../hardware/flash.ts';
-import { SESSION_LEDGER, SESSION_RANDOM, SESSION_STORE } from '../protocol/wire/sessions.ts';
+import { SESSION_LEDGER, SESSION_RANDOM, SESSION_SELLING, SESSION_STORE } from '../protocol/wire/sessions.ts';
+import { Moduli } from './arithmetic/moduli.ts';
+import { Worker } from './arithmetic/worker.ts';
 import { Adc } from './board/adc.ts';
+import { arithmeticNatives } from './board/arithmetic.ts';
 import { vaultNatives } from './board/cipher.ts';
 import { kickWatchdog, meterId, startWatchdog, uptimeMs } from './board/clock.ts';
 import { flashPages, journalNatives } from './board/flash.ts';
 import { imageAreas, imageNatives } from './board/images.ts';
 import { randomNatives, randomSources } from './board/random.ts';
 import { setRelayPin } from './board/relay.ts';
+import { sellingNatives } from './board/selling.ts';
 import { espruinoNatives, openGatewayPort } from './board/serial.ts';
 import { MeterLink } from './link/meter-link.ts';
 import { WallClock } from './link/wall-clock.ts';
@@ -27,7 +31,9 @@ import { Relay } from './relay.ts';
 import { LedgerSession } from './session/ledger.ts';
 import { Randomness } from './session/randomness.ts';
 import { SealedValues } from './session/sealed-values.ts';
+import { SellingSession } from './session/selling.ts';
 import { ImageReceiver } from './update/image-receiver.ts';
+import { Credentials } from './wallet/credentials.ts';
 import { Journal } from './wallet/journal.ts';
 import { AllocationLedger } from './wallet/ledger.ts';
 import { Sealer } from './wallet/sealed.ts';
@@ -88,9 +94,37 @@ randomness.ready = () => {
   if (!vault) return;
   const ledger = new AllocationLedger(vault, journal);
   sessions.add(new LedgerSession(ledger, (body) => sessions.say(SESSION_LEDGER, body)));
-  sessions.add(new SealedValues(new Sealer(vault), (body) => sessions.say(SESSION_STORE, body)));
+  const store = new SealedValues(new Sealer(vault), (body) => sessions.say(SESSION_STORE, body));
+  sessions.add(store);
+  const clock = {
+    uptimeMs: uptimeMs,
+    msToNextTick: () => meter.msToNextTick(uptimeMs()),
+    later: (run: () => void, ms: number) => {
+      setTimeout(run, ms);
+    },
+  };
+  sessions.add(
+    new SellingSession({
+      natives: sellingNatives,
+      cipher: vaultNatives,
+      worker: new Worker(clock),
+      moduli: new Moduli(arithmeticNatives),
+      store: store,
+      ledger: ledger,
+      credentials: new Credentials(vault),
+      random: (bytes) => random.bytes(bytes),
+      meterId: bytesOfHex(identity.meterId),
+      say: (body) => sessions.say(SESSION_SELLING, body),
+      complain: print,
+    }),
+  );
 };
 
+function bytesOfHex(digits: string): Uint8Array {
+  const bytes = new Uint8Array(digits.length / 2);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = parseInt(digits.substr(2 * i, 2), 16);
+  return bytes;
+}
 const booted = global.bootedImage;
 if (booted) {
   const areas = imageAreas();

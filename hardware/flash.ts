@@ -33,8 +33,8 @@ export interface FlashLayout {
 /** Storage's first byte, and its size in the stock build: 224 pages, to the end of the chip. */
 export const STORAGE_ADDRESS = 0x320000;
 const STOCK_STORAGE_BYTES = 0xe0000;
-/** What is left of it on a board that takes updates and has a wallet: 128 pages. */
-const UPDATE_STORAGE_BYTES = 0x80000;
+/** What is left of it on a board that takes updates and has a wallet: 112 pages. */
+const UPDATE_STORAGE_BYTES = 0x70000;
 
 /** The stock build of Espruino 2v29 for the ESP32. Its program is replaced over the console only, and it has no wallet. */
 export const STOCK_LAYOUT: FlashLayout = {
@@ -45,21 +45,21 @@ export const STOCK_LAYOUT: FlashLayout = {
 };
 
 /**
- * A build whose `boards/ESP32.py` says `'pages': 128` instead of 224 under `saved_code`, with the partition table as it is. Storage
- * then ends at 0x3a0000; the partition `storage` still reaches to 0x400000, and the interpreter maps all of that partition into
- * its address space: what lies in the last 96 pages belongs to nobody, and can be run in place. (What lies outside of the
+ * A build whose `boards/ESP32.py` says `'pages': 112` instead of 224 under `saved_code`, with the partition table as it is. Storage
+ * then ends at 0x390000; the partition `storage` still reaches to 0x400000, and the interpreter maps all of that partition into
+ * its address space: what lies in the last 112 pages belongs to nobody, and can be run in place. (What lies outside of the
  * partition, as the journal does, cannot: the port computes every mapped address from the partition's beginning.)
- * 48 of them are the wallet's, 48 the programs'. Each area of these: one page that says what is in it, then up to 23 pages,
+ * 48 of them are the wallet's, 64 the programs'. Each area of these: one page that says what is in it, then up to 31 pages,
  * IMAGE_MOST_BYTES.
  */
 export const UPDATE_LAYOUT: FlashLayout = {
   storageBytes: UPDATE_STORAGE_BYTES,
   journal: JOURNAL_REGION,
   images: [
-    { address: 0x3d0000, pageBytes: 4096, pageCount: 24, wordBytes: 4 },
-    { address: 0x3e8000, pageBytes: 4096, pageCount: 24, wordBytes: 4 },
+    { address: 0x3c0000, pageBytes: 4096, pageCount: 32, wordBytes: 4 },
+    { address: 0x3e0000, pageBytes: 4096, pageCount: 32, wordBytes: 4 },
   ],
-  wallet: { address: 0x3a0000, pageBytes: 4096, pageCount: 48, wordBytes: 4 },
+  wallet: { address: 0x390000, pageBytes: 4096, pageCount: 48, wordBytes: 4 },
 };
 
 /** The layout of a build by the size of its Storage. */
@@ -68,7 +68,7 @@ export function layoutOf(storageBytes: number): FlashLayout {
 }
 
 /** What an area holds besides its first page. The interpreter runs it in parts (firmware/update/parts.ts). */
-export const IMAGE_MOST_BYTES = 94208;
+export const IMAGE_MOST_BYTES = 126976;
 
 /**
  * Storage's file with the program that the meter was commissioned with. There are two names, so that commissioning it anew

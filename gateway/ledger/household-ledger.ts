@@ -105,6 +105,20 @@ export class HouseholdLedger implements StoreCompanion {
     return this.months().find((one) => one.month === month) ?? null;
   }
 
+  /** The newest slot whose energy has its purposes for good; 0: none. */
+  get finalSlot(): number {
+    return this.#database
+      .prepare('SELECT coalesce(max(slot), 0) AS slot FROM records WHERE number <= (SELECT kept FROM ledger_state)')
+      .get()!.slot as number;
+  }
+  /** What was exported for the control centre in slots from `fromSlot` to before `toSlot`, mWh by slot. */
+  centreExports(fromSlot: number, toSlot: number): Map<number, number> {
+    const rows = this.#database
+      .prepare('SELECT slot, sum(centre_export) AS mwh FROM allocations WHERE slot >= ? AND slot < ? GROUP BY slot')
+      .all(fromSlot, toSlot) as { slot: number; mwh: number }[];
+    return new Map(rows.map(({ slot, mwh }) => [slot, mwh]));
+  }
+
   /** What was measured in each month and what it was for; what has no other purpose is rest. */
   months(): LedgerMonth[] {
     const months = new Map<number, LedgerMonth>();

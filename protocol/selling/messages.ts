@@ -218,14 +218,24 @@ export function encodeAnswer(
   keyBytes: number,
 ): Uint8Array {
   const saleId = saleIdOf(natives, sale);
-  const masked = maskOf(natives, sale, saleId, 1 + sale[2] * keyBytes);
+  const nonce = nonceOf(sale);
+  const masked = maskOf(natives, nonce, saleId, 1 + sale[2] * keyBytes);
   masked[0] ^= code;
   let at = 1;
   for (const signature of blindSignatures) {
     for (let i = 0; i < keyBytes; i++) masked[at + i] ^= signature[i];
     at += keyBytes;
   }
-  return joined([saleId.subarray(0, SHORT_SALE_ID_BYTES), masked, tagOf(natives, sale, saleId, masked)]);
+  return joined([saleId.subarray(0, SHORT_SALE_ID_BYTES), masked, tagOf(natives, nonce, saleId, masked)]);
+}
+
+/** What the answer to a sale is read with: its SALE is not needed again. */
+export interface AnswerReader {
+  mode: number;
+  k: number;
+  /** 32 B. */
+  saleId: Uint8Array;
+  nonce: Uint8Array;
 }
 
 /** Null where it is the answer to another sale, or not the centre's. @param sale as it was sent, before sealing */
@@ -235,17 +245,27 @@ export function openAnswer(
   answer: Uint8Array,
   keyBytes: number,
 ): SaleAnswer | null {
-  const k = sale[2];
+  const reader = { mode: sale[1], k: sale[2], saleId: saleIdOf(natives, sale), nonce: nonceOf(sale) };
+  return openAnswerTo(natives, reader, answer, keyBytes);
+}
+
+/** The same. A saleId that is not the sale's opens no answer: who does not know the nonce cannot make one that does. */
+export function openAnswerTo(
+  natives: SellingNatives,
+  reader: AnswerReader,
+  answer: Uint8Array,
+  keyBytes: number,
+): SaleAnswer | null {
+  const { mode, k, saleId, nonce } = reader;
   if (answer.length !== answerBytes(k, keyBytes)) return null;
-  const saleId = saleIdOf(natives, sale);
   const short = saleId.subarray(0, SHORT_SALE_ID_BYTES);
   if (!equalBytes(short, answer.subarray(0, SHORT_SALE_ID_BYTES))) return null;
   const masked = answer.subarray(SHORT_SALE_ID_BYTES, answer.length - TAG_BYTES);
-  if (!equalBytes(tagOf(natives, sale, saleId, masked), answer.subarray(answer.length - TAG_BYTES))) return null;
-  const plain = maskOf(natives, sale, saleId, masked.length);
+  if (!equalBytes(tagOf(natives, nonce, saleId, masked), answer.subarray(answer.length - TAG_BYTES))) return null;
+  const plain = maskOf(natives, nonce, saleId, masked.length);
   for (let i = 0; i < plain.length; i++) plain[i] ^= masked[i];
   const blindSignatures: Uint8Array[] = [];
-  if (plain[0] === SALE_ACCEPTED && sale[1] === MODE_RECEIPTS) {
+  if (plain[0] === SALE_ACCEPTED && mode === MODE_RECEIPTS) {
     for (let i = 0; i < k; i++) blindSignatures.push(plain.subarray(1 + i * keyBytes, 1 + (i + 1) * keyBytes));
   }
   return { saleId: new Uint8Array(short), code: plain[0], blindSignatures: blindSignatures };
@@ -254,10 +274,10 @@ export function openAnswer(
 function nonceOf(sale: Uint8Array): Uint8Array {
   return sale.subarray(HEAD_BYTES, HEAD_BYTES + NONCE_BYTES);
 }
-function maskOf(natives: SellingNatives, sale: Uint8Array, saleId: Uint8Array, length: number): Uint8Array {
+function maskOf(natives: SellingNatives, nonce: Uint8Array, saleId: Uint8Array, length: number): Uint8Array {
   const label = joined([ascii('quietmeter/v1/sale-answer-mask'), saleId.subarray(0, SALE_ID_BYTES)]);
-  return new Uint8Array(natives.expand(nonceOf(sale), label, 4 * Math.ceil(length / 4))).subarray(0, length);
+  return new Uint8Array(natives.expand(nonce, label, 4 * Math.ceil(length / 4))).subarray(0, length);
 }
-function tagOf(natives: SellingNatives, sale: Uint8Array, saleId: Uint8Array, masked: Uint8Array): Uint8Array {
-  return natives.expand(nonceOf(sale), joined([ascii('quietmeter/v1/sale-answer-tag'), saleId, masked]), TAG_BYTES);
+function tagOf(natives: SellingNatives, nonce: Uint8Array, saleId: Uint8Array, masked: Uint8Array): Uint8Array {
+  return natives.expand(nonce, joined([ascii('quietmeter/v1/sale-answer-tag'), saleId, masked]), TAG_BYTES);
 }

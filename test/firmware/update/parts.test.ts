@@ -23,7 +23,7 @@ async function longFirmware(): Promise<string> {
   let text = '';
   for (let n = 0; text.length + code.length + start.length + end.length < IMAGE_MOST_BYTES - 1100; n++)
     text += filler(n);
-  const whole = inParts(start + text + code + end, 40_000);
+  const whole = inParts(start + text + code + end, 45_000);
   return whole + ' '.repeat(IMAGE_MOST_BYTES - whole.length);
 }
 
