@@ -11,7 +11,6 @@ import { Element, encodeScalar, hashToElement, multiScalar, progression, sum } f
 const DIGIT_BITS = 4;
 const DIGITS = 1 << DIGIT_BITS;
 const WINDOWS = 64;
-const WORD_BYTES = 4;
 
 const offsets = Array.from({ length: WINDOWS }, (_, w) => hashToElement(`fixed-base/offset/${w}`));
 const withoutOffsets = multiScalar(
@@ -35,31 +34,32 @@ export class FixedBase {
     });
   }
 
-  /** What sums up to base^scalar, without the inversion that makes one element of it. @param scalar 0 ≤ scalar < ORDER */
-  #parts(scalar: bigint): Element[] {
+  /** base^scalar, or base^scalar · other. Constant time. @param scalar 0 ≤ scalar < ORDER */
+  multiply(scalar: bigint, other?: Element): Element {
     const bytes = encodeScalar(scalar);
     const parts = [withoutOffsets];
     for (let w = 0; w < WINDOWS; w++) {
       const byte = bytes[bytes.length - 1 - (w >> 1)];
       parts.push(pick(this.#tables[w], (byte >>> (DIGIT_BITS * (w & 1))) & (DIGITS - 1)));
     }
-    return parts;
-  }
-
-  /** base^scalar, or base^scalar · other. Constant time. */
-  multiply(scalar: bigint, other?: Element): Element {
-    const parts = this.#parts(scalar);
     if (other) parts.push(other);
     return sum(parts);
   }
 }
+
+/** Where x, y and z stand in an element, in words (group.ts: 48 B each, of which the curve uses 32); z is 1 in all. */
+const [X, Y, Z, COORDINATE_WORDS] = [0, 12, 24, 8];
 
 function pick(table: readonly Uint32Array[], digit: number): Element {
   const words = new Uint32Array(table[0].length);
   for (let d = 0; d < DIGITS; d++) {
     const entry = table[d];
     const mask = ((d ^ digit) - 1) >> 31; // all ones where d is the digit
-    for (let i = 0; i < words.length; i++) words[i] |= entry[i] & mask;
+    for (let i = 0; i < COORDINATE_WORDS; i++) {
+      words[X + i] |= entry[X + i] & mask;
+      words[Y + i] |= entry[Y + i] & mask;
+    }
   }
-  return new Element(new Uint8Array(words.buffer, 0, words.length * WORD_BYTES));
+  for (let i = Z; i < words.length; i++) words[i] = table[0][i];
+  return new Element(new Uint8Array(words.buffer));
 }

@@ -6,6 +6,7 @@
  * G is the curve's base point, H = hashToElement("pedersen/value"). Products of commitments commit to sums:
  * Π C_i^{w_i} = G^{Σ w_i·r_i} · H^{Σ w_i·value_i}, which is all that a linear tariff needs.
  */
+import { FixedBase } from './fixed-base.ts';
 import { BASE, Element, encodeScalar, hashToElement, multiplyBase, multiScalar, sum } from './group.ts';
 
 /** H. */
@@ -65,3 +66,10 @@ export const commitment = (value: bigint, randomness: bigint): Element =>
 /** As `commitment`, with the multiple of G in constant time. @param randomness not 0 */
 export const hide = (value: bigint, randomness: bigint): Element =>
   multiplyBase(encodeScalar(randomness)).add(VALUE_BASE.multiply(value));
+
+let valueTable: FixedBase | undefined;
+/** G^randomness · H^value for secrets of any size, both in constant time. @param randomness not 0 */
+export function hideSecret(value: bigint, randomness: bigint): Element {
+  valueTable ??= new FixedBase(VALUE_BASE);
+  return valueTable.multiply(value, multiplyBase(encodeScalar(randomness)));
+}

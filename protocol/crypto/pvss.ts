@@ -24,25 +24,28 @@
  *     1      n                                1    i, from 1
  *     1      t                                33   S_i
  *     1      bits of the range proof; 0: none 32   e     equality of logarithms (Chaum, Pedersen, 1992):
- *     33·t   C_j                              32   r     log_G y_i = log_{S_i} ΠY_i
- *     33·n   Y_i
- *     33·t   A_j
- *     33·n   B_i
+ *     64·t   C_j                              32   r     log_G y_i = log_{S_i} ΠY_i
+ *     64·n   Y_i
+ *     64·t   A_j
+ *     64·n   B_i
  *     32·t   r_j
  *     32·t   z_j
  *     …      range proof
  *
- * Sizes are the same for every reading: 724 B for 3 of 5, 1,440 B for 6 of 10, without range proof.
+ * Sizes are the same for every reading: 1,220 B for 3 of 5, 2,436 B for 6 of 10, without range proof; 1,220 B more with one of 32 bits.
+ * (Elements stand there with both coordinates: to find y from x would be half of what verifying costs.)
  */
 import { createHash } from 'node:crypto';
 import { AREA_PATTERN } from '../readings/area.ts';
 import { ByteReader, ByteWriter, MalformedError } from '../wire/bytes.ts';
+import { bitEquations, bitProofBytes, proveBits } from './bit-proof.ts';
 import { LOGARITHM_BOUND, smallLogarithm } from './discrete-logarithm.ts';
 import { EquationBatch } from './equations.ts';
 import { FixedBase } from './fixed-base.ts';
 import {
+  AFFINE_BYTES,
   BASE,
-  decodeElements,
+  decodeAffine,
   decodeScalar,
   ELEMENT_BYTES,
   Element,
@@ -59,15 +62,12 @@ import {
   sum,
 } from './group.ts';
 import { LABELS, labelled } from './labels.ts';
-import { type LookupStatement, lookupEquations, lookupProofBytes, proveLookup } from './lookup-proof.ts';
-import { VALUE_BASE } from './pedersen.ts';
+import { hideSecret, VALUE_BASE } from './pedersen.ts';
 import { Transcript } from './transcript.ts';
 
 const VERSION = 1;
 const HEAD_BYTES = 4;
 export const SERVERS_MOST = 32;
-/** Digits of the range proof: a table of 16 rows makes the shortest proof of one value. */
-const DIGIT_BITS = 4;
 export const RANGE_BITS_MOST = 32;
 export const SHARE_TOKEN_BYTES = 32;
 export const DECRYPTION_SHARE_BYTES = 2 + ELEMENT_BYTES + 2 * SCALAR_BYTES;
@@ -103,7 +103,7 @@ export interface PanelDescription {
   publicKeys: readonly Uint8Array[];
   /** t: as many recover, fewer learn nothing. */
   threshold: number;
-  /** Readings are proved to be below 2^rangeBits; a multiple of 4 up to 32, or 0: nothing is proved. */
+  /** Readings are proved to be below 2^rangeBits, at most 32; 0: nothing is proved. */
   rangeBits: number;
 }
 
@@ -124,17 +124,17 @@ export class Panel {
     if (n < 1 || n > SERVERS_MOST) throw new RangeError(`panel.publicKeys: are ${n}, not 1 to ${SERVERS_MOST}`);
     if (!Number.isInteger(threshold) || threshold < 1 || threshold > n)
       throw new RangeError('panel.threshold: is no whole number from 1 to the number of servers');
-    if (!Number.isInteger(rangeBits) || rangeBits < 0 || rangeBits > RANGE_BITS_MOST || rangeBits % DIGIT_BITS !== 0)
-      throw new RangeError(`panel.rangeBits: is no multiple of ${DIGIT_BITS} up to ${RANGE_BITS_MOST}`);
+    if (!Number.isInteger(rangeBits) || rangeBits < 0 || rangeBits > RANGE_BITS_MOST)
+      throw new RangeError(`panel.rangeBits: is no whole number up to ${RANGE_BITS_MOST}`);
     this.keys = publicKeys.map((key, i) => Element.decode(key, `panel.publicKeys.${i}`));
     if (new Set(publicKeys.map((key) => Buffer.from(key).toString('hex'))).size !== n)
       throw new RangeError('panel.publicKeys: one stands there twice');
     [this.servers, this.threshold, this.rangeBits] = [n, threshold, rangeBits];
     this.dealingBytes =
       HEAD_BYTES +
-      2 * (n + threshold) * ELEMENT_BYTES +
+      2 * (n + threshold) * AFFINE_BYTES +
       2 * threshold * SCALAR_BYTES +
-      (rangeBits > 0 ? lookupProofBytes(this.range(BASE)) : 0);
+      (rangeBits > 0 ? bitProofBytes(rangeBits) : 0);
     this.digest = createHash('sha256')
       .update(labelled(LABELS.panel, Uint8Array.of(n, threshold, rangeBits), ...publicKeys))
       .digest();
@@ -145,12 +145,7 @@ export class Panel {
     this.#tables ??= this.keys.map((key) => new FixedBase(key));
     return this.#tables;
   }
-  /** @internal What a range proof says of C_0. */
-  range(commitment: Element): LookupStatement {
-    return { commitments: [commitment], digitBits: DIGIT_BITS, digits: this.rangeBits / DIGIT_BITS };
-  }
 }
-let valueTable: FixedBase | undefined;
 
 // ── the dealer ──
 
@@ -175,14 +170,11 @@ export function distribute(panel: Panel, context: DealingContext, value: number,
   const polynomial = (first?: bigint): bigint[] =>
     Array.from({ length: t }, (_, j) => (j === 0 && first !== undefined ? first : nonZero(random)));
   const [p, b, w, u] = [polynomial(BigInt(value)), polynomial(), polynomial(), polynomial()];
-  valueTable ??= new FixedBase(VALUE_BASE);
-  const hide = (secret: bigint, blind: bigint): Element =>
-    valueTable!.multiply(secret, multiplyBase(encodeScalar(blind)));
   const encrypt = (coefficients: readonly bigint[]): Element[] =>
     panel.tables.map((table, i) => table.multiply(evaluate(coefficients, i + 1)));
-  const commitments = p.map((_, j) => hide(p[j], b[j]));
+  const commitments = p.map((_, j) => hideSecret(p[j], b[j]));
   const shares = encrypt(p);
-  const masks = w.map((_, j) => hide(w[j], u[j]));
+  const masks = w.map((_, j) => hideSecret(w[j], u[j]));
   const shareMasks = encrypt(w);
   const elements = [commitments, shares, masks, shareMasks].map(encodeAll);
   const transcript = contextTranscript(panel, context);
@@ -190,15 +182,7 @@ export function distribute(panel: Panel, context: DealingContext, value: number,
   const [r, z] = [w.map((wj, j) => modulo(wj - e * p[j])), u.map((uj, j) => modulo(uj - e * b[j]))];
   const head = Uint8Array.of(VERSION, panel.servers, t, panel.rangeBits);
   const parts = [head, ...elements, ...r.map(encodeScalar), ...z.map(encodeScalar)];
-  if (panel.rangeBits > 0)
-    parts.push(
-      proveLookup(
-        transcript,
-        panel.range(commitments[0]),
-        { values: [p[0]], randomness: [b[0]], totalRandomness: 0n },
-        random,
-      ),
-    );
+  if (panel.rangeBits > 0) parts.push(proveBits(transcript, commitments[0], panel.rangeBits, value, b[0], random));
   return Buffer.concat(parts);
 }
 
@@ -206,7 +190,7 @@ export function distribute(panel: Panel, context: DealingContext, value: number,
 
 /** A dealing that holds. */
 export interface Dealing {
-  /** C_0, 33 B: no two in a slot are the same. */
+  /** C_0, 64 B: no two in a slot are the same. */
   commitment: Uint8Array;
   /** Y_1, Y_2 … */
   shares: readonly Element[];
@@ -234,15 +218,13 @@ function decodeDealing(panel: Panel, bytes: Uint8Array, path: string): Decoded {
   reader.constant('threshold', t);
   reader.constant('rangeBits', panel.rangeBits);
   const names = ['commitments', 'shares', 'masks', 'shareMasks'];
-  const elements = [t, n, t, n].map((count, i) => reader.bytes(names[i], count * ELEMENT_BYTES));
-  const [commitments, shares, masks, shareMasks] = elements.map((part, i) =>
-    decodeElements(part, `${path}.${names[i]}`),
-  );
+  const elements = [t, n, t, n].map((count, i) => reader.bytes(names[i], count * AFFINE_BYTES));
+  const [commitments, shares, masks, shareMasks] = elements.map((part, i) => decodeAffine(part, `${path}.${names[i]}`));
   const scalars = (field: string): bigint[] =>
     Array.from({ length: t }, (_, j) => decodeScalar(reader.bytes(field, SCALAR_BYTES), `${path}.${field}.${j}`));
   const [r, z] = [scalars('r'), scalars('z')];
   const range = reader.bytes('range', bytes.length - reader.at);
-  const commitment = elements[0].subarray(0, ELEMENT_BYTES);
+  const commitment = elements[0].subarray(0, AFFINE_BYTES);
   return { commitment, commitments, shares, masks, shareMasks, elements, r, z, range };
 }
 
@@ -270,7 +252,7 @@ function dealingEquations(
     batch.term(dealing.shareMasks[i], -1n);
   }
   if (panel.rangeBits > 0)
-    lookupEquations(batch, transcript, panel.range(dealing.commitments[0]), dealing.range, `${path}.range`);
+    bitEquations(batch, transcript, dealing.commitments[0], panel.rangeBits, dealing.range, `${path}.range`);
 }
 
 /**
@@ -436,7 +418,7 @@ export function lagrangeAtZero(points: readonly number[]): bigint[] {
 
 const nonZero = (random: Random): bigint => scalarOf(random(64)) || 1n;
 const encodeAll = (elements: readonly Element[]): Uint8Array =>
-  Buffer.concat(elements.map((element) => element.encode()));
+  Buffer.concat(elements.map((element) => element.encodeAffine()));
 
 /** The polynomial with these coefficients, the constant first, at x. */
 function evaluate(coefficients: readonly bigint[], x: number): bigint {
