@@ -149,7 +149,9 @@ export class BoardConsole {
       connection.parsePackets = true;
       connection.on('packet', onPacket);
       connection
-        .espruinoSendPacket('EVAL', `[${number},${expression}]`, { timeout: Math.min(HEARD_MS, timeoutMs) })
+        .espruinoSendPacket('EVAL', withPlainLength(`[${number},${expression}]`), {
+          timeout: Math.min(HEARD_MS, timeoutMs),
+        })
         .catch(failed);
     });
   }
@@ -178,6 +180,12 @@ export class BoardConsole {
       );
     }
   }
+}
+
+/** The packet's length goes over the line in two bytes. As a control character (3 is Ctrl-C) the lower one would be obeyed. */
+function withPlainLength(text: string): string {
+  const low = text.length & 0xff;
+  return low < 0x20 ? text + ' '.repeat(0x20 - low) : text;
 }
 
 interface Words {
