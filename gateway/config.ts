@@ -13,6 +13,7 @@ import { billingConfig, resolveBillingConfig } from './billing/config.ts';
 import { controlSettings, resolvedControl } from './control/config.ts';
 import { doorConfig, resolveDoorConfig } from './door/config.ts';
 import { integrationsConfig, resolveIntegrationsConfig } from './integrations/config.ts';
+import { resolveSellingConfig, sellingConfig } from './selling/config.ts';
 import { resolveUpdatesConfig, updatesConfig } from './update/config.ts';
 import { gridOperatorSettings } from './yearly/start.ts';
 
@@ -88,6 +89,8 @@ const schema = v.strictObject({
   gridOperator: v.optional(gridOperatorSettings),
   /** How messages without a name leave the house; absent: by no way. */
   door: v.optional(doorConfig),
+  /** The control centre to which exports are sold without a name; absent: to none. Needs `identity` and `door`. */
+  selling: v.optional(sellingConfig),
   /** Releases of meter and gateway; absent: both are updated by hand. */
   updates: v.optional(updatesConfig),
   /** The home's other systems; absent: none is told anything. */
@@ -121,6 +124,9 @@ export function loadConfig(file: string): GatewayConfig {
   if (config.gridOperator && !config.identity) {
     throw new ConfigError(file, 'gridOperator', 'needs the names that identity gives');
   }
+  if (config.selling && !(config.identity && config.door)) {
+    throw new ConfigError(file, 'selling', 'needs the names that identity gives, and the door');
+  }
   const base = dirname(resolve(file));
   return {
     ...config,
@@ -134,6 +140,7 @@ export function loadConfig(file: string): GatewayConfig {
     control: config.control && resolvedControl(config.control, (path) => resolve(base, path)),
     billing: config.billing && resolveBillingConfig(config.billing, (path) => resolve(base, path)),
     door: config.door && resolveDoorConfig(config.door, (path) => resolve(base, path)),
+    selling: config.selling && resolveSellingConfig(config.selling, (path) => resolve(base, path)),
     updates: config.updates && resolveUpdatesConfig(config.updates, (path) => resolve(base, path)),
     integrations: config.integrations && resolveIntegrationsConfig(config.integrations, (path) => resolve(base, path)),
     identity: config.identity && {

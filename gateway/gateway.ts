@@ -22,6 +22,8 @@ import { type MeterChannel, openChannel } from './meter/channel.ts';
 import { MeterLink } from './meter/link.ts';
 import { MeterRandomness } from './meter/randomness.ts';
 import { SealedValuesStore } from './meter/sealed-values.ts';
+import { openSelling } from './selling/open.ts';
+import type { HouseholdSelling } from './selling/selling.ts';
 import { GatewayStore, type TimedLive } from './store.ts';
 import { RESTART_CODE, RESTART_MACHINE_CODE } from './update/launcher.ts';
 import { MeterImages } from './update/meter-images.ts';
@@ -58,6 +60,8 @@ export class Gateway {
   readonly control: HouseholdControl | null;
   /** Null: nothing leaves this house without a name. */
   readonly door: Door | null;
+  /** Null: nothing is sold without a name. */
+  readonly selling: HouseholdSelling | null;
   /** What the house's own power shows of its appliances. */
   readonly found: FoundAppliances;
   readonly household: Household;
@@ -83,13 +87,13 @@ export class Gateway {
     this.ledger = new HouseholdLedger(this.billing?.log ?? null, log);
     this.store = new GatewayStore(config.dataDir, [...(this.billing?.companions ?? []), this.ledger]);
     this.billing?.attach(this.store);
+    this.found = new FoundAppliances(config.dataDir);
     this.attestation =
       config.attestation && this.identity.household
         ? openAttestation({
             config: config.attestation,
             dataDir: config.dataDir,
             store: this.store,
-    this.found = new FoundAppliances(config.dataDir);
             tpm: () => this.identity.tpm(),
             household: this.identity.household,
             logClaim: () => this.billing?.logClaim ?? { state: 'none', begunAnew: 0 },
@@ -168,6 +172,21 @@ export class Gateway {
       sessions: this.link.sessions,
       randomBytes: async (length) => (await this.identity.tpm()).randomBytes(length),
     });
+    this.selling =
+      config.selling && this.door && this.identity.household
+        ? openSelling({
+            config: config.selling,
+            dataDir: config.dataDir,
+            household: this.identity.household,
+            sessions: this.link.sessions,
+            door: this.door,
+            ledger: this.ledger,
+            sealed: this.sealed,
+            store: this.store,
+            clock,
+            log,
+          })
+        : null;
     this.control = config.control
       ? new HouseholdControl({
           settings: config.control,
@@ -214,8 +233,10 @@ export class Gateway {
       store: this.store,
       link: this.link,
       ledger: this.ledger,
+      selling: this.selling,
       uplink: this.uplink,
       control: this.control?.control,
+      found: this.found,
       billing: this.billing,
       identity: this.identity.household,
       attestation: this.attestation?.agent,
@@ -238,7 +259,6 @@ export class Gateway {
   /** Nothing but a port that is taken keeps it from starting: TPM, meter and grid may come later. */
   async start(): Promise<{ url?: string; firstPassword?: string; authorityFingerprint?: string }> {
     await this.identity.open().catch((error: Error) => this.#log(`TPM: ${error.message}`));
-      found: this.found,
     // measured first: what is sealed opens for this software only
     await this.attestation?.agent.measure().catch((error: Error) => this.#log(`TPM: ${error.message}`));
     await this.billing?.start();
@@ -265,6 +285,7 @@ export class Gateway {
     this.yearly?.tick();
     this.billing?.tick();
     this.door?.tick();
+    this.selling?.tick();
     this.integrations?.tick();
   }
 
@@ -280,13 +301,14 @@ export class Gateway {
       this.yearly,
       this.updates,
       this.door,
+      this.selling,
     ];
     await Promise.all(parts.map((part) => part?.idle()));
   }
 
   /** In the middle of a long talk with the meter: the next word is due in a second, not in a quarter hour. */
   get busy(): boolean {
-    return this.updates?.busy ?? false;
+    return (this.updates?.busy ?? false) || (this.selling?.busy ?? false);
   }
 
   /** How many things still have to reach the grid: reports, and records that are known to be in the meter only. */
@@ -313,6 +335,7 @@ export class Gateway {
     if (question === 'appliances') return this.household.appliances();
     if (question === 'relay') return this.link.relay;
     if (question === 'controlMessages') return this.household.controlMessages();
+    if (question === 'selling') return this.selling?.view() ?? null;
     if (question === 'door') return this.door && { waiting: this.door.waiting(), trouble: this.door.trouble };
     if (question === 'reports') return this.household.reports(0, Number.MAX_SAFE_INTEGER);
     return null;
@@ -328,11 +351,23 @@ export class Gateway {
     await this.link.close();
     await this.uplink.close();
     await this.door?.close();
+    await this.selling?.idle();
+    this.selling?.close();
     await this.billing?.close();
     await this.attestation?.close();
     await this.identity.close();
     this.sealed.close();
+    this.found.close();
     this.store.close();
+  }
+
+  /** Only looked at: whatever goes wrong with it, what the meter said is kept and acknowledged. */
+  #find(lives: readonly TimedLive[]): void {
+    try {
+      this.found.take(lives);
+    } catch (error) {
+      this.#log(`appliances: ${(error as Error).message}`);
+    }
   }
 
   /** What of the time before a slot has still to leave the house. */
@@ -359,19 +394,9 @@ export class Gateway {
     return this.household.quarterHours(0, Number.MAX_SAFE_INTEGER);
   }
 }
-    this.found.close();
 
 function identityOptions({ identity, dataDir }: GatewayConfig, clock: Clock, log: (line: string) => void) {
   if (!identity) return null;
-  /** Only looked at: whatever goes wrong with it, what the meter said is kept and acknowledged. */
-  #find(lives: readonly TimedLive[]): void {
-    try {
-      this.found.take(lives);
-    } catch (error) {
-      this.#log(`appliances: ${(error as Error).message}`);
-    }
-  }
-
   const thirdParty = {
     url: identity.url,
     ca: readFileSync(identity.caFile, 'utf8'),

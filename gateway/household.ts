@@ -23,14 +23,15 @@ import { type Control, PolicyError } from './control/control.ts';
 import type { HouseholdIdentity } from './identity/household-identity.ts';
 import type { HouseholdLedger } from './ledger/household-ledger.ts';
 import type { MeterLink } from './meter/link.ts';
+import type { HouseholdSelling } from './selling/selling.ts';
 import type { GatewayStore, Report, TimedLive } from './store.ts';
 import type { Uplink } from './uplink/uplink.ts';
 import type {
   ApplianceRow,
   BillView,
   ControlView,
-  HouseholdView,
   FoundDay,
+  HouseholdView,
   LedgerMonth,
   LivePoint,
   LogState,
@@ -39,6 +40,7 @@ import type {
   QuarterHour,
   ReportRow,
   ReportState,
+  SellingView,
   SetupView,
   SoftwareView,
   SupplyView,
@@ -60,17 +62,19 @@ export interface HouseholdParts {
   store: GatewayStore;
   link: MeterLink;
   ledger: Pick<HouseholdLedger, 'month'>;
+  /** Absent or null: this household sells nothing without a name. */
+  selling?: Pick<HouseholdSelling, 'view'> | null;
   uplink: Pick<Uplink, 'connected' | 'pending' | 'trouble' | 'isSent'>;
   /** Null where this household is not billed here. */
   billing?: Pick<Billing, 'bill' | 'prices' | 'logState' | 'beginLogAnew'> | null;
   /** Absent where there are no appliances. */
   control?: Pick<Control, 'appliances' | 'messages' | 'refusals' | 'setPolicy' | 'trouble'>;
+  /** Absent where nothing is looked for in the house's power. */
+  found?: Pick<FoundAppliances, 'day' | 'label'>;
   /** Absent where its pseudonym is registered by hand. */
   identity?: Pick<HouseholdIdentity, 'state' | 'initialise'> | null;
   /** Absent where the household cannot change its supply here. */
   supply?: Pick<Supply, 'view' | 'offers' | 'change' | 'moveOut'> | null;
-  /** Absent where nothing is looked for in the house's power. */
-  found?: Pick<FoundAppliances, 'day' | 'label'>;
   /** Absent where nobody attests this gateway. */
   attestation?: Pick<AttestationAgent, 'view'> | null;
   /** Absent where it is updated by hand. */
@@ -170,10 +174,6 @@ export class Household implements HouseholdView {
     };
   }
 
-  setup(): SetupView | null {
-    return this.#parts.identity?.state ?? null;
-  }
-
   foundAppliances(fromMs: number, toMs: number): FoundDay | null {
     const { found } = this.#parts;
     if (!found) return null;
@@ -190,6 +190,10 @@ export class Household implements HouseholdView {
   nameFound(id: unknown, label: unknown): void {
     if (!this.#parts.found) throw new MalformedError('found.id', 'is none of what was found here');
     this.#parts.found.label(id, label);
+  }
+
+  setup(): SetupView | null {
+    return this.#parts.identity?.state ?? null;
   }
 
   initialise(personal: unknown): Promise<SetupView> {
@@ -232,6 +236,9 @@ export class Household implements HouseholdView {
     return this.#parts.billing?.logState ?? null;
   }
 
+  selling(): SellingView | null {
+    return this.#parts.selling?.view() ?? null;
+  }
   ledger(month: number): LedgerMonth | null {
     return this.#parts.ledger.month(month);
   }

@@ -231,6 +231,42 @@ export interface LedgerMonth {
   importMwh: Record<LedgerPurpose, number>;
   exportMwh: Record<LedgerPurpose, number>;
 }
+/** A month of selling without a name, as this household sees it. */
+export interface SellingMonthView {
+  /** Months since January 1970. */
+  month: number;
+  mode: 'receipts' | 'm of n';
+  /** Credits of a credential, and what a credit is paid, 1/1000 cent. */
+  value: number;
+  creditMilliCent: number;
+  /** Credentials that everybody registers, and those of this wallet. */
+  amount: number;
+  registered: number;
+  /** Not used yet; in a sale that has no answer; sold; shown and refused. */
+  unused: number;
+  waiting: number;
+  sold: number;
+  lapsed: number;
+  /** Sales that have left the meter, and those of them that were accepted. */
+  shown: number;
+  accepted: number;
+  /** Collected for the deposit. */
+  receipts: number;
+  /** What was exported for it. */
+  soldMwh: number;
+  /** How far the month's settlement has come (gateway/selling/store.ts); null while it is sold. */
+  stage: string | null;
+  trouble: string | null;
+  payment: { count: number; credits: number; milliCent: number; carriedMicrocredits: number } | null;
+}
+export interface SellingView {
+  /** The customer's choice. */
+  enabled: boolean;
+  trouble: string | null;
+  months: SellingMonthView[];
+  /** What the control centre saw of this household's sales, from nobody: so many in these slots, among those of all others. */
+  seen: { slot: number; sales: number }[];
+}
 export interface HouseholdView {
   readonly householdName: string;
   nowMs(): number;
@@ -245,11 +281,17 @@ export interface HouseholdView {
   bill(month: number): BillView | null;
   /** Known prices of the quarter hours that begin in [fromMs, toMs). */
   prices(fromMs: number, toMs: number): PriceRow[];
+  /** Null where this household sells nothing without a name. */
+  selling(): SellingView | null;
   /** Empty where the household has none. */
   appliances(): ApplianceRow[];
   /** Replaces an appliance's rules with what the form says. @throws PolicyError whose `path` names what is wrong with them */
   setPolicy(appliance: string, rules: unknown): void;
   controlMessages(): ControlView;
+  /** What was found in [fromMs, toMs); null where nothing is looked for. */
+  foundAppliances(fromMs: number, toMs: number): FoundDay | null;
+  /** Names what was found; an empty label takes the name away. @throws MalformedError that names the field (`found.label`) */
+  nameFound(id: unknown, label: unknown): void;
   /** Null where this household needs no setting up. */
   setup(): SetupView | null;
   /**
@@ -280,7 +322,3 @@ export interface HouseholdView {
   /** Asks the meter whether its clamp is the right way round, while a resistive load above 500 W is on. */
   checkClamp(): Promise<{ verdict: 'right' | 'reversed' | 'load too small'; powerW: number; powerFactor: number }>;
 }
-  /** What was found in [fromMs, toMs); null where nothing is looked for. */
-  foundAppliances(fromMs: number, toMs: number): FoundDay | null;
-  /** Names what was found; an empty label takes the name away. @throws MalformedError that names the field (`found.label`) */
-  nameFound(id: unknown, label: unknown): void;

@@ -206,6 +206,9 @@ export class MemoryHousehold implements HouseholdView {
   logState(): LogState | null {
     return this.house.log;
   }
+  selling(): null {
+    return null;
+  }
   ledger(): null {
     return null;
   }
