@@ -10,6 +10,7 @@ import { SLOTS_PER_DAY, slotOf, slotStartMs } from '../../protocol/time/slots.ts
 import type { GatewayStore, StoreCompanion } from '../store.ts';
 import type { BillView, LogState, PriceRow } from '../web/household-view.ts';
 import { type BillPart, Bills, type IdentifierSource, type KeptBill } from './bills.ts';
+import { type Allocation, Commitments } from './commitments.ts';
 import { type Contract, Contracts, type ContractTerms } from './contracts.ts';
 import { type AnchorPlace, HouseholdLog, type LogKeySource } from './household-log.ts';
 import type { PriceBook } from './price-book.ts';
@@ -25,6 +26,8 @@ export interface BillingOptions {
   keys: LogKeySource;
   anchors: AnchorPlace;
   identifier: IdentifierSource;
+  /** What the allocation ledger takes out of the rest; absent: nothing. */
+  allocation?: Allocation;
   clock: Clock;
   log(line: string): void;
 }
@@ -32,21 +35,24 @@ export interface BillingOptions {
 export class Billing {
   readonly log: HouseholdLog;
   readonly contracts: Contracts;
+  readonly commitments: Commitments;
   readonly bills: Bills;
   readonly #clock: Clock;
   #store!: GatewayStore;
 
   constructor(options: BillingOptions) {
-    const { configured, ca, broker, keys, anchors, identifier, clock, log } = options;
+    const { configured, ca, broker, keys, anchors, identifier, allocation = null, clock, log } = options;
     this.#clock = clock;
     this.log = new HouseholdLog({ keys, anchors, clock, log });
     this.contracts = new Contracts({ configured, ca, broker, clock, fromSlot: () => this.#fromSlot(), log });
-    this.bills = new Bills({ log: this.log, contracts: this.contracts, clock, identifier, say: log });
+    this.commitments = new Commitments({ keys, allocation });
+    const { contracts, commitments } = this;
+    this.bills = new Bills({ log: this.log, contracts, commitments, clock, identifier, say: log });
   }
 
   /** What takes part in the store's transactions. */
   get companions(): StoreCompanion[] {
-    return [this.log, this.contracts, this.bills];
+    return [this.log, this.contracts, this.commitments, this.bills];
   }
   attach(store: GatewayStore): void {
     this.#store = store;
@@ -84,6 +90,7 @@ export class Billing {
   async close(): Promise<void> {
     const contracts = this.contracts.all.map((contract) => contract.close());
     await Promise.all([...contracts, this.bills.close(), this.log.close()]);
+    this.commitments.close();
   }
 
   /** Which bill of the time before a slot has not arrived; null: all have, or never will. */

@@ -2,8 +2,12 @@
  * The household's bills: one for each month and contract, computed here, signed by the identifier, sent until that contract's
  * provider has it on its disk.
  *
+ *   a day over ──► its commitments signed, on the disk ──► sent until acknowledged                      (commitments.ts)
  *   month, or contract, over · every quarter hour measured, chained and priced · log verified
- *     ──► bill signed, its bytes on the disk ──► sent, the same bytes again and again ──► acknowledged
+ *     ──► fee proved · bill signed, its bytes on the disk ──► sent, the same bytes again and again ──► acknowledged
+ *
+ * Where the provider has published no charging policy there is nothing to prove by: the bill then stands on the attested state of
+ * this gateway alone.
  *
  * A process that is killed between any two steps goes on where it was. Were the bytes lost with the disk, the bill would be
  * computed again and say the same: it names the code of the part's last quarter hour, not the newest one.
@@ -17,16 +21,29 @@ import {
   identifierReference,
   signBill,
 } from '../../protocol/billing/bill.ts';
-import { BILLING_AUDIENCE, billCall, OTHER_BILL } from '../../protocol/billing/services.ts';
+import { REST } from '../../protocol/billing/commitments.ts';
+import { paysExport, readPayment } from '../../protocol/billing/payment.ts';
+import { policyLines, wholeUnits } from '../../protocol/billing/policy-lines.ts';
+import type { Delegation } from '../../protocol/billing/public-data.ts';
+import {
+  BILLING_AUDIENCE,
+  billCall,
+  COMMITMENTS_MOST,
+  commitmentsCall,
+  OTHER_BILL,
+} from '../../protocol/billing/services.ts';
+import { isDynamic, type Policy } from '../../protocol/billing/tariff.ts';
 import type { RequestSigner } from '../../protocol/identity/signed-request.ts';
 import { ServiceError } from '../../protocol/services/call.ts';
 import type { Clock } from '../../protocol/time/clock.ts';
 import { monthFirstSlot, monthOf } from '../../protocol/time/months.ts';
-import { slotOf, slotStartMs } from '../../protocol/time/slots.ts';
+import { SLOTS_PER_DAY, slotOf, slotStartMs } from '../../protocol/time/slots.ts';
 import { callService } from '../services/client.ts';
 import type { GatewayStore, MeterBatch, StoreCompanion } from '../store.ts';
+import type { Commitments, SeriesName } from './commitments.ts';
 import type { Contract, Contracts } from './contracts.ts';
 import type { HouseholdLog } from './household-log.ts';
+import { provePayment } from './payment-worker.ts';
 
 /** The identifier: its certificate, its key in the TPM. */
 export interface Identifier extends RequestSigner {
@@ -42,6 +59,7 @@ export type IdentifierSource = (provider: string) => Promise<Identifier | null>;
 export interface BillsOptions {
   log: HouseholdLog;
   contracts: Pick<Contracts, 'all'>;
+  commitments: Commitments;
   clock: Clock;
   identifier: IdentifierSource;
   say(line: string): void;
@@ -77,6 +95,7 @@ const TABLE = `CREATE TABLE IF NOT EXISTS bills (contract INTEGER, month INTEGER
 const COMPUTED_MOST = 8;
 /** Real time until a bill that was not acknowledged is sent again: doubled up to the most. */
 const AGAIN_FIRST_MS = 500;
+const COMMIT_AGAIN_MS = 1000;
 const AGAIN_MOST_MS = 300_000;
 
 export class Bills implements StoreCompanion {
@@ -94,6 +113,9 @@ export class Bills implements StoreCompanion {
   #measured = 0;
   /** What the house held when a bill could not be made of it: there is no use in trying again before that has changed. */
   #lacking = '';
+  /** By contract: the first slot of the day whose predecessors were committed to and sent. */
+  readonly #committed = new Map<number, number>();
+  #commitNotBefore = 0;
 
   constructor(options: BillsOptions) {
     this.#options = options;
@@ -111,8 +133,9 @@ export class Bills implements StoreCompanion {
   tick(store: GatewayStore): void {
     if (this.#work || this.#closed || performance.now() < this.#notBefore) return;
     const due = this.#holdings(store) === this.#lacking ? [] : this.#dueParts(store);
-    if (due.length === 0 && this.#unacknowledged().length === 0) return;
-    this.#work = this.#settleAndSend(store, due).finally(() => {
+    const daily = this.#dailyParts(store);
+    if (due.length === 0 && daily.length === 0 && this.#unacknowledged().length === 0) return;
+    this.#work = this.#settleAndSend(store, due, daily).finally(() => {
       this.#work = null;
     });
   }
@@ -165,7 +188,8 @@ export class Bills implements StoreCompanion {
   compute(store: GatewayStore, { contract, month, firstSlot, endSlot }: BillPart): ComputedBill {
     const { book } = contract;
     const key = keyOf(contract.number, month);
-    const of = [this.#measured, book.version, firstSlot, endSlot].join();
+    const held = contract.policies.at(firstSlot);
+    const of = [this.#measured, book.version, contract.policies.version, firstSlot, endSlot].join();
     const known = this.#computed.get(key);
     if (known?.of === of) return known.bill;
     const slots = store.quarterHours(firstSlot, endSlot).map((measured) => ({
@@ -173,11 +197,116 @@ export class Bills implements StoreCompanion {
       importMwh: measured.endImportMwh - measured.startImportMwh,
       exportMwh: measured.endExportMwh - measured.startExportMwh,
     }));
-    const bill = computeBill(month, slots, (slot) => book.at(slot));
+    const priceOf = (slot: number) => book.at(slot);
+    const bill = held
+      ? policyLines(month, this.#rest(store, slots, held.policy), held.policy, priceOf)
+      : computeBill(month, slots, priceOf);
     this.#computed.delete(key);
     if (this.#computed.size >= COMPUTED_MOST) this.#computed.delete(this.#computed.keys().next().value!);
     this.#computed.set(key, { of, bill });
     return bill;
+  }
+
+  /** What the allocation ledger leaves of these quarter hours, in the policy's units. */
+  #rest(
+    store: GatewayStore,
+    slots: readonly { slot: number }[],
+    { unitMwh, readingBits: bits }: Policy,
+  ): { slot: number; import: number; export: number }[] {
+    const [first, last] = [slots[0]?.slot, slots.at(-1)?.slot];
+    if (first === undefined || last === undefined) return [];
+    const { commitments } = this.#options;
+    const of = (register: 'import' | 'export') => {
+      let carry = 0;
+      return commitments.energy(store, REST, register, first, last + 1).map((energyMwh) => {
+        const { value, carryMwh } = wholeUnits(energyMwh, carry, { unitMwh, bits });
+        carry = carryMwh;
+        return value;
+      });
+    };
+    const [imported, exported] = [of('import'), of('export')];
+    return slots.map(({ slot }) => ({ slot, import: imported[slot - first], export: exported[slot - first] }));
+  }
+
+  // ── committing ──
+
+  /** Parts of now whose last whole day is not committed to, or not sent. */
+  #dailyParts(store: GatewayStore): BillPart[] {
+    const { clock } = this.#options;
+    if (clock.nowMs() === 0 || performance.now() < this.#commitNotBefore) return [];
+    const today = this.#today();
+    const month = monthOf(slotStartMs(today) - 1);
+    return this.parts(store, month)
+      .filter(({ contract }) => (this.#committed.get(contract.number) ?? 0) < today)
+      .map((part) => ({ ...part, endSlot: Math.min(today, part.endSlot) }))
+      .filter(
+        ({ contract, firstSlot, endSlot }) => endSlot > firstSlot && contract.policies.at(firstSlot) !== undefined,
+      );
+  }
+
+  /** The first slot of the day of UTC. */
+  #today(): number {
+    return Math.floor(slotOf(this.#options.clock.nowMs()) / SLOTS_PER_DAY) * SLOTS_PER_DAY;
+  }
+
+  /** Commits to a part up to its `endSlot`, and tells the provider. @returns what keeps it, or null */
+  async #commit(store: GatewayStore, { contract, month, firstSlot, endSlot }: BillPart): Promise<string | null> {
+    const { commitments, identifier } = this.#options;
+    const { unitMwh, readingBits: bits } = contract.policies.at(firstSlot)!.policy;
+    const signer = await identifier(contract.terms.provider);
+    if (signer === null) return 'the initialisation of this household';
+    const name = { contract: contract.number, month, purpose: REST };
+    const why = await commitments.commit(store, name, { firstSlot, unitMwh, bits }, endSlot, signer);
+    return (await this.#sendCommitments(contract, signer)) ?? why;
+  }
+
+  async #sendCommitments({ number, service }: Contract, signer: Identifier): Promise<string | null> {
+    const { commitments } = this.#options;
+    for (;;) {
+      const batches = commitments.unsent(number, COMMITMENTS_MOST);
+      if (batches.length === 0 || this.#closed) return null;
+      const body = { batches: batches.map(({ bytes }) => bytes) };
+      try {
+        await callService({ ...service, ...commitmentsCall, body, identity: this.#requestBy(signer) });
+      } catch (error) {
+        if (!(error instanceof ServiceError)) throw error;
+        return error.message;
+      }
+      commitments.markSent(batches);
+    }
+  }
+
+  #requestBy(signer: Identifier) {
+    const { clock } = this.#options;
+    const nowMs = (): number => clock.nowMs();
+    return { ...signer, sign: signer.sign.bind(signer), audience: BILLING_AUDIENCE, nowMs };
+  }
+
+  /**
+   * All that a part's payment is computed from; it holds the month's readings and opens its commitments: secret.
+   * @throws RangeError where not all of it is committed to
+   */
+  async delegation(part: BillPart, publicKey: Uint8Array): Promise<Omit<Delegation, 'format' | 'version'>> {
+    const { commitments } = this.#options;
+    const { contract, month, firstSlot, endSlot } = part;
+    const { policy, bytes } = contract.policies.at(firstSlot)!;
+    const name: SeriesName = { contract: contract.number, month, purpose: REST };
+    const side = (register: 'import' | 'export') => ({
+      revision: 0,
+      purpose: REST,
+      roots: commitments.roots(name, register, publicKey, firstSlot, endSlot),
+      readings: commitments.readings(name, register, firstSlot, endSlot),
+    });
+    return {
+      providerKey: Buffer.from(contract.terms.offlineKey, 'hex'),
+      policy: bytes,
+      ...(isDynamic(policy) ? contract.book.signed(firstSlot, endSlot) : { tariff: null, prices: [] }),
+      ...{ month, firstSlot, endSlot },
+      meter: identifierReference(publicKey),
+      monthKey: await commitments.monthKey(month),
+      import: side('import'),
+      export: paysExport(policy) ? side('export') : null,
+    };
   }
 
   // ── settling ──
@@ -199,9 +328,16 @@ export class Bills implements StoreCompanion {
       );
   }
 
-  async #settleAndSend(store: GatewayStore, due: BillPart[]): Promise<void> {
+  async #settleAndSend(store: GatewayStore, due: BillPart[], daily: BillPart[]): Promise<void> {
     let failed = false;
     let lacking = '';
+    const today = this.#today();
+    for (const part of daily) {
+      const why = await this.#commit(store, part).catch((error: Error) => error.message);
+      if (this.#closed) return;
+      if (why === null) this.#committed.set(part.contract.number, today);
+      else this.#commitNotBefore = performance.now() + COMMIT_AGAIN_MS;
+    }
     for (const part of due) {
       const holdings = this.#holdings(store);
       const why = await this.#settle(store, part).catch((error: Error) => {
@@ -229,7 +365,9 @@ export class Bills implements StoreCompanion {
     return [
       slotOf(clock.nowMs()),
       store.measuredRange()?.last,
-      ...contracts.all.map(({ book, endSlot }) => `${book.version} ${endSlot}`),
+      ...contracts.all.map(
+        ({ book, policies, endSlot }) => `${book.version} ${policies.known} ${policies.version} ${endSlot}`,
+      ),
       log.state.ok,
       log.state.reason,
       this.#unacknowledged().length,
@@ -246,12 +384,23 @@ export class Bills implements StoreCompanion {
     if (last === undefined) return 'a quarter hour that was measured in it';
     const { feeMilliCent, unpriced } = this.compute(store, part);
     if (unpriced > 0) return `the prices of ${unpriced} quarter hours`;
+    if (!contract.policies.known) return 'the tariff, which the provider has not told yet';
     if (!(await log.verify())) return log.state.reason ?? 'the log, which is being checked';
     const head = log.codeOf(last.slot);
     if (head === null) return 'the log, whose last entries are not chained yet';
     const signer = await identifier(contract.terms.provider);
     if (signer === null) return 'the initialisation of this household';
     const { name: tariff, currency } = book.tariff!;
+    let payment: Uint8Array | undefined;
+    if (contract.policies.at(firstSlot)) {
+      const why = await this.#commit(store, part);
+      if (why !== null || this.#closed) return why;
+      try {
+        payment = await provePayment(await this.delegation(part, signer.publicKey));
+      } catch (error) {
+        return `a payment that can be proved: ${(error as Error).message}`;
+      }
+    }
     const bill = {
       month,
       firstSlot,
@@ -259,15 +408,16 @@ export class Bills implements StoreCompanion {
       identifier: identifierReference(signer.publicKey),
       tariff,
       currency,
-      feeMilliCent,
-      priceNumber: book.at(last.slot)!.number,
+      feeMilliCent: payment ? readPayment(payment).feeMilliCent : feeMilliCent,
+      priceNumber: book.at(last.slot)?.number ?? 0,
       head: headDigest(head),
+      ...(payment && { payment }),
     };
     const bytes = await signBill(bill, (message) => signer.sign(message));
     if (this.#closed) return null;
     this.#database
       .prepare('INSERT OR IGNORE INTO bills VALUES (?,?,?,?,?,?,NULL,NULL,NULL)')
-      .run(contract.number, month, firstSlot, endSlot, feeMilliCent, bytes);
+      .run(contract.number, month, firstSlot, endSlot, bill.feeMilliCent, bytes);
     return null;
   }
 
@@ -281,8 +431,7 @@ export class Bills implements StoreCompanion {
     const signer = await identifier(terms.provider);
     if (signer === null) return 'the initialisation of this household';
     if (sentMs === null) this.#mark('sent_ms', clock.nowMs(), bill);
-    const nowMs = (): number => clock.nowMs();
-    const identity = { ...signer, sign: signer.sign.bind(signer), audience: BILLING_AUDIENCE, nowMs };
+    const identity = this.#requestBy(signer);
     try {
       const { digest } = await callService({ ...service, ...billCall, body: { bill: bytes }, identity });
       if (Buffer.compare(digest, billDigest(bytes)) !== 0) return 'the provider confirmed another bill than this one';

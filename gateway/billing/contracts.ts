@@ -14,6 +14,7 @@ import { SLOTS_PER_DAY, slotOf } from '../../protocol/time/slots.ts';
 import { Broadcasts } from '../services/broadcasts.ts';
 import type { ServiceAddress } from '../services/client.ts';
 import type { StoreCompanion } from '../store.ts';
+import { PolicyBook } from './policy-book.ts';
 import { PriceBook } from './price-book.ts';
 import { PriceFeed } from './price-feed.ts';
 
@@ -52,6 +53,7 @@ export class Contract {
   /** The first slot that it no longer covers; infinite while it goes on. */
   endSlot: number;
   readonly book: PriceBook;
+  readonly policies: PolicyBook;
   readonly feed: PriceFeed;
   readonly #options: ContractsOptions;
   #broadcasts: Broadcasts | null = null;
@@ -65,9 +67,12 @@ export class Contract {
     this.service = { url: terms.url, ca: options.ca };
     const { tariff } = terms;
     const { clock, log } = options;
-    this.book = new PriceBook({ contract: number, tariff, offlineKey: Buffer.from(terms.offlineKey, 'hex'), log });
+    const held = { contract: number, tariff, offlineKey: Buffer.from(terms.offlineKey, 'hex'), log };
+    this.book = new PriceBook(held);
+    this.policies = new PolicyBook(held);
     this.feed = new PriceFeed({
       book: this.book,
+      policies: this.policies,
       tariff,
       provider: this.service,
       clock,
@@ -84,7 +89,10 @@ export class Contract {
   tick(): void {
     const { broker, clock, log } = this.#options;
     const slot = slotOf(clock.nowMs());
-    if (slot + SLOTS_PER_DAY < this.firstSlot || (this.book.held?.endSlot ?? 0) >= this.endSlot) {
+    if (
+      slot + SLOTS_PER_DAY < this.firstSlot ||
+      ((this.book.held?.endSlot ?? 0) >= this.endSlot && this.policies.known)
+    ) {
       this.#broadcasts?.close();
       this.#broadcasts = null;
       return;
@@ -166,6 +174,7 @@ export class Contracts implements StoreCompanion {
   #add(number: number, firstSlot: number, endSlot: number, terms: ContractTerms): void {
     const contract = new Contract(number, firstSlot, endSlot, terms, this.#options);
     contract.book.open(this.#database);
+    contract.policies.open(this.#database);
     this.#all = [...this.#all, contract];
   }
 }

@@ -110,6 +110,27 @@ export class PriceBook implements StoreCompanion {
     return day && { ...day.prices[slot % SLOTS_PER_DAY], number: day.number };
   }
 
+  /** As they were signed: the newest tariff, and the lists that have a slot of [firstSlot, endSlot). */
+  signed(firstSlot: number, endSlot: number): { tariff: Uint8Array | null; prices: Uint8Array[] } {
+    const { contract } = this.#options;
+    const tariff = this.#database
+      .prepare('SELECT bytes FROM tariffs WHERE contract = ? ORDER BY number DESC LIMIT 1')
+      .get(contract)?.bytes as Uint8Array | undefined;
+    if (tariff === undefined || this.#tariff === null) return { tariff: null, prices: [] };
+    const all = this.#database
+      .prepare('SELECT bytes FROM price_lists WHERE contract = ? ORDER BY number')
+      .all(contract)
+      .map(({ bytes }) => bytes as Uint8Array);
+    const known = this.#tariff;
+    return {
+      tariff,
+      prices: all.filter((bytes) => {
+        const list = openPrices(bytes, known);
+        return list.firstSlot < endSlot && endOf(list) > firstSlot;
+      }),
+    };
+  }
+
   /** Takes a tariff of this household's name that is newer than the one it has. @throws MalformedError, PriceError */
   takeTariff(bytes: Uint8Array): void {
     const tariff = this.#openTariff(bytes);

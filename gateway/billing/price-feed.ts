@@ -5,12 +5,13 @@
  */
 import type * as v from 'valibot';
 import { PriceError } from '../../protocol/billing/prices.ts';
-import { pricesCall, tariffCall } from '../../protocol/billing/services.ts';
+import { policiesCall, pricesCall, tariffCall } from '../../protocol/billing/services.ts';
 import { ServiceError } from '../../protocol/services/call.ts';
 import type { Clock } from '../../protocol/time/clock.ts';
-import { slotOf } from '../../protocol/time/slots.ts';
+import { SLOTS_PER_DAY, slotOf } from '../../protocol/time/slots.ts';
 import { MalformedError } from '../../protocol/wire/bytes.ts';
 import { callService, type ServiceAddress } from '../services/client.ts';
+import type { PolicyBook } from './policy-book.ts';
 import type { PriceBook } from './price-book.ts';
 
 /** Prices are asked for when fewer slots than this are known ahead: eight hours. */
@@ -21,6 +22,7 @@ const AGAIN_MOST_MS = 60_000;
 
 export interface PriceFeedOptions {
   book: PriceBook;
+  policies: PolicyBook;
   tariff: string;
   provider: ServiceAddress;
   clock: Clock;
@@ -36,6 +38,8 @@ export class PriceFeed {
   #notBefore = 0;
   #failures = 0;
   #askedSlot = -1;
+  /** The day on which policies were asked for last. */
+  #policyDay = -1;
   #trouble: string | null = null;
   #closed = false;
 
@@ -68,11 +72,20 @@ export class PriceFeed {
   tick(): void {
     const slot = slotOf(this.#options.clock.nowMs());
     const { held } = this.#options.book;
-    if (held !== null && held.endSlot >= slot + AHEAD_SLOTS) return;
-    if (slot === this.#askedSlot && this.#trouble === null && held !== null) return;
     if (performance.now() < this.#notBefore) return;
+    if (this.#policyDay !== Math.floor(slot / SLOTS_PER_DAY)) {
+      void this.#start();
+      return;
+    }
+    if (this.#hasEnough()) return;
+    if (slot === this.#askedSlot && this.#trouble === null && held !== null) return;
     this.#askedSlot = slot;
     void this.#start();
+  }
+
+  #hasEnough(): boolean {
+    const { held } = this.#options.book;
+    return held !== null && held.endSlot >= slotOf(this.#options.clock.nowMs()) + AHEAD_SLOTS;
   }
 
   async idle(): Promise<void> {
@@ -98,10 +111,11 @@ export class PriceFeed {
   async #askAll(): Promise<void> {
     try {
       if (this.#options.book.tariff === null) await this.#askTariff();
+      await this.#askPolicies();
       const news = await this.#askPrices();
       if (this.#trouble !== null) this.#options.log('prices come again');
       this.#trouble = null;
-      if (news > 0) this.#failures = 0;
+      if (news > 0 || this.#hasEnough()) this.#failures = 0;
       else this.#wait();
     } catch (error) {
       if (!(error instanceof ServiceError)) {
@@ -118,6 +132,15 @@ export class PriceFeed {
     const { book, tariff: name } = this.#options;
     const { tariff } = await this.#call(tariffCall, { tariff: name });
     if (tariff !== null) book.takeTariff(tariff);
+  }
+
+  async #askPolicies(): Promise<void> {
+    const { clock, policies: book, tariff } = this.#options;
+    const day = Math.floor(slotOf(clock.nowMs()) / SLOTS_PER_DAY);
+    if (day === this.#policyDay) return;
+    const { policies } = await this.#call(policiesCall, { tariff });
+    this.#policyDay = day;
+    book.take(policies);
   }
 
   async #askPrices(): Promise<number> {

@@ -6,12 +6,18 @@ import { createPrivateKey } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
+import { decodeBill } from '../../protocol/billing/bill.ts';
 import { openTariff } from '../../protocol/billing/prices.ts';
+import { writeDispute } from '../../protocol/billing/public-data.ts';
 import {
   BILLING_AUDIENCE,
   billCall,
+  commitmentsCall,
+  disclosureCall,
   PRICES_ANSWER_BYTES,
+  policiesCall,
   pricesCall,
+  requestsCall,
   tariffCall,
 } from '../../protocol/billing/services.ts';
 import { pricesTopic } from '../../protocol/billing/topics.ts';
@@ -27,9 +33,12 @@ import {
   serviceAccess,
   startService,
 } from '../shared/service.ts';
-import { BillDesk, BillStore, type ReceivedBill } from './bills.ts';
+import { BillDesk, BillStore, type Customer, type ReceivedBill } from './bills.ts';
+import { CommitmentStore } from './commitments.ts';
 import { plannedPrices } from './price-plan.ts';
-import { type OfferedTariff, PricePublisher, PriceStore } from './price-publisher.ts';
+import { type OfferedTariff, openPolicies, PricePublisher, PriceStore } from './price-publisher.ts';
+import { asked, type Question, Questions } from './questions.ts';
+import { Verdicts } from './verdicts.ts';
 
 export const billingConfig = v.strictObject({
   service: serviceAccess,
@@ -47,6 +56,8 @@ export const billingConfig = v.strictObject({
       tariffFile: v.string(),
       /** What to charge: price-plan.ts. */
       planFile: v.string(),
+      /** Versions of its charging policy, oldest first, as the offline key signed them; bytes. None: bills are not proved. */
+      policyFiles: v.optional(v.array(v.string()), []),
     }),
   ),
 });
@@ -59,6 +70,12 @@ export interface Billing {
   connected(): void;
   /** For the provider's people. */
   bills(): ReceivedBill[];
+  /** What was asked of customers, and what they said. */
+  questions(): Question[];
+  /** Asks a customer to be told something. @returns the question's number @throws Refusal */
+  ask(question: v.InferOutput<typeof asked>): number;
+  /** What a third party judges a bill by, as a file; null where it is not here or proves nothing. */
+  dispute(customer: string, firstSlot: number): string | null;
   /** Newest list of each tariff. */
   prices(): { tariff: string; number: number; endSlot: number }[];
   close(): Promise<void>;
@@ -84,14 +101,47 @@ export async function startBilling(
     publish: (tariff, bytes) => publish(pricesTopic(tariff), bytes),
     complain: (problem) => console.error(`provider: prices: ${problem}`),
   });
+  const commitments = new CommitmentStore(bills.database);
+  const verdicts = new Verdicts();
   const desk = new BillDesk({
     store: bills,
+    commitments,
+    verdicts,
     providerName: config.name,
+    providerKey: Buffer.from(config.offlineKey, 'hex'),
     tariff: (name) => {
       const offered = publisher.tariff(name);
-      return offered && { currency: offered.tariff.currency, newestNumber: prices.newest(name)?.number ?? 0 };
+      return (
+        offered && {
+          currency: offered.tariff.currency,
+          newestNumber: prices.newest(name)?.number ?? 0,
+          policyAt: (slot) => offered.policies.findLast(({ policy }) => policy.firstSlot <= slot),
+          signed: (firstSlot, endSlot) => ({
+            tariff: offered.bytes,
+            prices: prices.listsOf(name, firstSlot, endSlot),
+          }),
+        }
+      );
     },
   });
+  const questions = new Questions({ database: bills.database, commitments, verdicts });
+  const customerOf = (caller: Customer): string => {
+    if (caller.kind !== 'identifier' || caller.customerNumber === undefined || caller.provider !== config.name)
+      throw new Refusal('not our customer', 'this is for customers of this provider', 'final', { status: 403 });
+    return caller.customerNumber;
+  };
+  const time = (): number => {
+    if (nowMs === undefined)
+      throw new Refusal('starting', 'the service does not know the time yet', 'again', { status: 503 });
+    return nowMs;
+  };
+  const dispute = (customer: string, firstSlot: number): string | null => {
+    const bytes = bills.bytesOf(customer, firstSlot);
+    const bill = bytes && decodeBill(bytes);
+    const key = bill && commitments.keyOfMeter(bill.identifier);
+    const judged = bill && key && desk.disputeOf(bill, key, null);
+    return judged ? writeDispute(judged) : null;
+  };
   let nowMs: number | undefined;
   const service = await startService({
     name: BILLING_AUDIENCE,
@@ -122,13 +172,62 @@ export async function startBilling(
         method: 'POST',
         path: billCall.path,
         body: billCall.body,
-        handle: ({ bill }, caller) => {
-          if (nowMs === undefined)
-            throw new Refusal('starting', 'the service does not know the time yet', 'again', { status: 503 });
-          return desk.receive(bill, caller, nowMs);
+        handle: ({ bill }, caller) => desk.receive(bill, caller, time()),
+      }),
+      publicRoute({
+        method: 'POST',
+        path: policiesCall.path,
+        body: policiesCall.body,
+        handle: ({ tariff }) => ({
+          policies:
+            publisher
+              .tariff(tariff)
+              ?.policies.slice(-POLICIES_TOLD)
+              .map(({ bytes }) => bytes) ?? [],
+        }),
+      }),
+      identifiedRoute({
+        method: 'POST',
+        path: commitmentsCall.path,
+        body: commitmentsCall.body,
+        handle: ({ batches }, caller) => ({
+          slots: commitments.take(customerOf(caller), caller.publicKey, batches),
+        }),
+      }),
+      identifiedRoute({
+        method: 'POST',
+        path: requestsCall.path,
+        body: requestsCall.body,
+        handle: (_, caller) => ({ requests: questions.open(customerOf(caller)) }),
+      }),
+      identifiedRoute({
+        method: 'POST',
+        path: disclosureCall.path,
+        body: disclosureCall.body,
+        handle: async ({ request, disclosure }, caller) => {
+          await questions.receive(customerOf(caller), caller.publicKey, request, disclosure, time());
+          return {};
         },
       }),
       roleRoute([party], { method: 'GET', path: '/billing/bills', handle: () => ({ bills: bills.bills() }) }),
+      roleRoute([party], { method: 'GET', path: '/billing/questions', handle: () => ({ questions: questions.all() }) }),
+      roleRoute([party], {
+        method: 'POST',
+        path: '/billing/ask',
+        body: asked,
+        handle: (question) => ({ id: questions.ask(question, time()) }),
+      }),
+      roleRoute([party], {
+        method: 'POST',
+        path: '/billing/dispute',
+        body: v.strictObject({ customer: v.string(), firstSlot: v.pipe(v.number(), v.integer()) }),
+        handle: ({ customer, firstSlot }) => {
+          const file = dispute(customer, firstSlot);
+          if (file === null)
+            throw new Refusal('no such bill', 'there is no bill of this customer that proves anything', 'final');
+          return { file };
+        },
+      }),
     ],
   });
   return {
@@ -139,6 +238,9 @@ export async function startBilling(
     },
     connected: () => publisher.publishNewest(),
     bills: () => bills.bills(),
+    questions: () => questions.all(),
+    ask: (question) => questions.ask(question, time()),
+    dispute,
     prices: () =>
       tariffs.flatMap(({ tariff }) => {
         const newest = prices.newest(tariff.name);
@@ -146,17 +248,26 @@ export async function startBilling(
       }),
     async close() {
       await service.close();
+      await verdicts.close();
       prices.close();
       bills.close();
     },
   };
 }
 
-function offeredTariff({ tariffFile, planFile }: BillingConfig['tariffs'][number], offlineKey: string): OfferedTariff {
+/** Of a policy's versions those that still matter; more do not fit into an answer. */
+const POLICIES_TOLD = 24;
+
+function offeredTariff(
+  { tariffFile, planFile, policyFiles }: BillingConfig['tariffs'][number],
+  offlineKey: string,
+): OfferedTariff {
   const bytes = new Uint8Array(readFileSync(tariffFile));
   try {
     const tariff = openTariff(bytes, Buffer.from(offlineKey, 'hex'));
-    return { tariff, bytes, plan: (day) => plannedPrices(planFile, day) };
+    const signed = policyFiles.map((file): Uint8Array => new Uint8Array(readFileSync(file)));
+    const policies = openPolicies(tariff.name, signed, Buffer.from(offlineKey, 'hex'));
+    return { tariff, bytes, policies, plan: (day) => plannedPrices(planFile, day) };
   } catch (error) {
     throw new ConfigError(tariffFile, '', (error as Error).message);
   }

@@ -3,7 +3,8 @@
  * (protocol/billing/prices.ts). What was signed stands: the list is on disk before anybody sees it.
  */
 import type { KeyObject } from 'node:crypto';
-import { type PriceList, signPrices, type Tariff } from '../../protocol/billing/prices.ts';
+import { PriceError, type PriceList, signPrices, type Tariff } from '../../protocol/billing/prices.ts';
+import { checkIsolation, checkSuccession, openPolicy, type SignedPolicy } from '../../protocol/billing/tariff.ts';
 import { DAY_MS, SLOTS_PER_DAY } from '../../protocol/time/slots.ts';
 import { type DatabaseSync, openStore } from '../shared/store.ts';
 
@@ -47,18 +48,44 @@ export class PriceStore {
     }
     return lists;
   }
+  /** Lists that price a slot of [firstSlot, endSlot), oldest first. */
+  listsOf(tariff: string, firstSlot: number, endSlot: number): Uint8Array[] {
+    return this.#database
+      .prepare('SELECT bytes FROM lists WHERE tariff = ? AND firstSlot < ? AND endSlot > ? ORDER BY number')
+      .all(tariff, endSlot, firstSlot)
+      .map(({ bytes }) => bytes as Uint8Array);
+  }
   close(): void {
     this.#database.close();
   }
 }
 
+export interface OfferedPolicy extends SignedPolicy {
+  /** As it was signed by the offline key. */
+  bytes: Uint8Array;
+}
 export interface OfferedTariff {
   tariff: Tariff;
   /** As it was signed by the offline key. */
   bytes: Uint8Array;
+  /** All versions of its charging policy, oldest first. */
+  policies: OfferedPolicy[];
   /** The 96 prices of a day, where they are known. @throws Error that says what is wrong with them */
   plan(day: number): PriceList['prices'] | undefined;
 }
+/** Versions of a policy, as gateways will take them or not. @throws MalformedError, PriceError that name the field */
+export function openPolicies(name: string, all: readonly Uint8Array[], offlineKey: Uint8Array): OfferedPolicy[] {
+  const policies: OfferedPolicy[] = [];
+  for (const bytes of all) {
+    const opened = openPolicy(bytes, offlineKey);
+    if (opened.policy.name !== name) throw new PriceError('policy.name', `is ${opened.policy.name}, not ${name}`);
+    checkSuccession(opened.policy, policies.at(-1)?.policy ?? null);
+    checkIsolation(opened.policy);
+    policies.push({ ...opened, bytes });
+  }
+  return policies;
+}
+
 export interface PricePublisherOptions {
   store: PriceStore;
   priceKey: KeyObject;

@@ -26,10 +26,12 @@
  *          8     fee in milli-cents, two's complement
  *          4     priceNumber: the newest price list of the month
  *          32    head: SHA-256 of the code of the month's last log entry
- *          1     evidence: 0 = the attested state of the gateway; 1 is kept for the bill that proves itself
+ *          1     evidence: 0 = the attested state of the gateway; 1 = a payment, which proves the fee
+ *          4+n   payment (payment.ts), where evidence is 1
  *          64    signature by the identifier's key, P-256, over label ‖ all bytes before it
  *
- * Evidence of another kind would stand between `evidence` and the signature.
+ * Where the provider has a charging policy (tariff.ts), the fee is the payment's, which is rounded once, and lines are computed by
+ * policy-lines.ts.
  */
 import { createHash } from 'node:crypto';
 import { LABELS, labelled } from '../crypto/labels.ts';
@@ -141,7 +143,8 @@ function checkEnergy(path: string, mwh: number): void {
 
 const VERSION = 2;
 const DIGEST_BYTES = 32;
-const EVIDENCE = { attestation: 0 } as const;
+const EVIDENCE = { attestation: 0, payment: 1 } as const;
+const MOST_PAYMENT_BYTES = 40_000;
 
 export interface Bill {
   month: number;
@@ -156,6 +159,8 @@ export interface Bill {
   priceNumber: number;
   /** 32 B, see headDigest. */
   head: Uint8Array;
+  /** Proves the fee (payment.ts); absent where the attested state of the gateway vouches for it. */
+  payment?: Uint8Array;
 }
 
 /** How a bill names its customer: the identifier certificate, which travels with the request, says who that is. */
@@ -177,7 +182,7 @@ export async function signBill(bill: Bill, sign: (message: Uint8Array) => Promis
   if (!Number.isSafeInteger(feeMilliCent)) throw new MalformedError('bill.fee', 'is no whole number');
   const fee = Buffer.alloc(8);
   fee.writeBigInt64BE(BigInt(feeMilliCent));
-  const body = new ByteWriter('bill')
+  const writer = new ByteWriter('bill')
     .u8('version', VERSION)
     .u16('month', bill.month)
     .u32('firstSlot', bill.firstSlot)
@@ -188,8 +193,10 @@ export async function signBill(bill: Bill, sign: (message: Uint8Array) => Promis
     .bytes('fee', fee, 8)
     .u32('priceNumber', bill.priceNumber)
     .bytes('head', bill.head, DIGEST_BYTES)
-    .u8('evidence', EVIDENCE.attestation)
-    .finish();
+    .u8('evidence', bill.payment ? EVIDENCE.payment : EVIDENCE.attestation);
+  if (bill.payment)
+    writer.u32('paymentLength', bill.payment.length).bytes('payment', bill.payment, bill.payment.length);
+  const body = writer.finish();
   return Buffer.concat([body, await sign(labelled(LABELS.bill, body))]);
 }
 
@@ -211,10 +218,18 @@ export function decodeBill(bytes: Uint8Array): Bill {
   if (!Number.isSafeInteger(feeMilliCent)) throw reader.error('fee', 'is too large');
   const priceNumber = reader.u32('priceNumber');
   const head = reader.bytes('head', DIGEST_BYTES);
-  reader.constant('evidence', EVIDENCE.attestation);
+  const evidence = reader.u8('evidence');
+  if (evidence > EVIDENCE.payment) throw reader.error('evidence', `is ${evidence}, which is none`);
+  let payment: Uint8Array | undefined;
+  if (evidence === EVIDENCE.payment) {
+    const length = reader.u32('paymentLength');
+    if (length > MOST_PAYMENT_BYTES) throw reader.error('paymentLength', `is more than ${MOST_PAYMENT_BYTES}`);
+    payment = reader.bytes('payment', length);
+  }
   reader.bytes('signature', SIGNATURE_BYTES);
   reader.end();
-  return { month, firstSlot, endSlot, identifier, tariff, currency, feeMilliCent, priceNumber, head };
+  const bill = { month, firstSlot, endSlot, identifier, tariff, currency, feeMilliCent, priceNumber, head };
+  return payment ? { ...bill, payment } : bill;
 }
 
 /** Whether the identifier's key signed exactly these bytes. @throws P256Error where the key is malformed */

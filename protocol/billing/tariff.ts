@@ -208,17 +208,34 @@ export function linearWeights(
   priceOf: PriceOf,
 ): bigint[] {
   const weights = new Array<bigint>(endSlot - firstSlot);
-  const rules = (policy[register] as Policy['import']).filter(
-    (rule): rule is LinearRule => rule.kind !== 'tiers' && rule.kind !== 'blocks',
-  );
   const sign = register === 'export' ? -1n : 1n;
-  for (let i = 0; i < weights.length; i++) {
-    let sum = 0;
-    for (const rule of rules) sum += ruleAt(rule, register, firstSlot + i, priceOf);
-    weights[i] = sign * BigInt(sum);
-  }
+  for (let i = 0; i < weights.length; i++)
+    weights[i] = sign * BigInt(linearPrice(policy, register, firstSlot + i, priceOf));
   checkWeights(weights, `policy.${register}`);
   return weights;
+}
+
+/** The price of one slot by all linear rules, as it is listed, milli-cents per kWh. @throws PriceError where a dynamic price is missing */
+export function linearPrice(policy: Policy, register: Register, slot: number, priceOf: PriceOf): number {
+  let sum = 0;
+  for (const rule of policy[register] as Policy['import'])
+    if (rule.kind !== 'tiers' && rule.kind !== 'blocks') sum += ruleAt(rule, register, slot, priceOf);
+  return sum;
+}
+/** Whether it charges by price lists. */
+export const isDynamic = (policy: Policy): boolean =>
+  [...policy.import, ...policy.export].some(({ kind }) => kind === 'dynamic');
+
+/**
+ * Whether a policy may be used at all, as far as that can be said before its prices are known (A10): its fixed prices are no question.
+ * @throws PriceError that names the field
+ */
+export function checkIsolation(policy: Policy): void {
+  const endSlot = policy.firstSlot + 7 * SLOTS_PER_DAY;
+  for (const register of ['import', 'export'] as const) {
+    if (policy[register].some(({ kind }) => kind === 'dynamic')) continue; // prices.ts checks each list, pay() all of them
+    linearWeights(policy, register, { firstSlot: policy.firstSlot, endSlot }, () => undefined);
+  }
 }
 
 function ruleAt(rule: LinearRule, register: Register, slot: number, priceOf: PriceOf): number {

@@ -4,11 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import * as v from 'valibot';
-import { type PreparedBilling, prepareBilling } from '../../../bench/billing.ts';
+import { type BillingPreparation, type PreparedBilling, prepareBilling } from '../../../bench/billing.ts';
 import { GridCa } from '../../../bench/grid-ca.ts';
 import { freePorts } from '../../../bench/grid-side.ts';
 import { Billing } from '../../../gateway/billing/billing.ts';
 import type { Identifier } from '../../../gateway/billing/bills.ts';
+import type { Allocation } from '../../../gateway/billing/commitments.ts';
 import { GatewayStore } from '../../../gateway/store.ts';
 import { billingConfig, type Billing as ProviderBilling, startBilling } from '../../../operator/provider/billing.ts';
 import { DrivenClock } from '../../../protocol/time/clock.ts';
@@ -35,13 +36,13 @@ export interface TestProvider {
 
 /**
  * @param beside another one, whose grid's authority it has, too
- * @param thirdParty who issues identifiers, where it is not the test's own
+ * @param more who issues identifiers, where it is not the test's own; policies by which bills are to prove their fees
  */
 export async function startProvider(
   t: ExecutionContext,
   plan: object,
   beside?: TestProvider,
-  thirdParty?: { issuerFile: string; providerName: string },
+  more?: Partial<Pick<BillingPreparation, 'issuerFile' | 'providerName' | 'policies'>>,
 ): Promise<TestProvider> {
   const directory = mkdtempSync(join(tmpdir(), 'quietmeter-billing-'));
   const issuer = await IdentifierIssuer.open(directory);
@@ -53,7 +54,7 @@ export async function startProvider(
     port,
     providerName: PROVIDER,
     plan,
-    ...thirdParty,
+    ...more,
   });
   const provider: TestProvider = {
     directory,
@@ -94,6 +95,8 @@ export class BilledHouse {
   store!: GatewayStore;
   #registers = { importMwh: 0, exportMwh: 0 };
   #next: number;
+  /** What the allocation ledger takes out of the rest. */
+  allocation: Allocation | undefined;
 
   constructor(
     provider: TestProvider,
@@ -126,6 +129,7 @@ export class BilledHouse {
       broker: null,
       keys: fixedKey(KEY),
       anchors: this.anchors,
+      ...(this.allocation && { allocation: this.allocation }),
       identifier: async (name) => this.identifiers[name] ?? this.identifier,
       clock: this.clock,
       log: (line) => this.said.push(line),

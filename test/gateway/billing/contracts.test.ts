@@ -124,7 +124,15 @@ function measuredHouse(t: { teardown(end: () => void): void }) {
   const clock = new DrivenClock(slotStartMs(FIRST));
   const contracts = new Contracts({ configured, ca: '', broker: null, clock, fromSlot: () => FIRST, log: () => {} });
   contracts.open(database);
-  const bills = new Bills({ contracts, clock, log: {} as never, identifier: async () => null, say: () => {} });
+  const commitments = {} as never;
+  const bills = new Bills({
+    contracts,
+    commitments,
+    clock,
+    log: {} as never,
+    identifier: async () => null,
+    say: () => {},
+  });
   bills.open(database);
   const store = { measuredRange: () => ({ first: FIRST - 5, last: FIRST + 2 * SLOTS }) };
   return { contracts, parts: (month: number): BillPart[] => bills.parts(store as never, month) };
