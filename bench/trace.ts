@@ -60,7 +60,7 @@ const COLUMNS = ['Date', 'Time', 'Global_active_power', 'Global_reactive_power',
 const MINUTE_MS = 60_000;
 /** The longest row of the data set has 70 characters. */
 const MAX_LINE = 1000;
-/** What the meter's range carries at the nominal voltage: 13.8 kW. */
+/** What the meter's range carries at the nominal voltage: 14.7 kW. */
 const MAX_KILOWATT = Math.round(FULL_RANGE_A * NOMINAL_VOLTAGE_V) / 1000;
 
 /**

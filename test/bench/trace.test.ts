@@ -178,7 +178,7 @@ const mistakes: [title: string, lines: string[], message: string][] = [
   [
     'a power that no house has',
     [HEADER, row('17:24:00', '4216;0;230;4;0;0;0')],
-    'house.txt:2:21: 4216 kW, expected -13.724 to 13.724 kW',
+    'house.txt:2:21: 4216 kW, expected -14.718 to 14.718 kW',
   ],
   ['a voltage of nothing', [HEADER, row('17:24:00', '0;0;0.0;0;0;0;0')], 'house.txt:2:25: 0.0 V, expected 50 to 280 V'],
   ['no header', [row('17:24:00')], 'house.txt:1:1: "16/12/2006", expected the column Date'],
