@@ -1,5 +1,5 @@
 /**
- * `npm run -s measure -- accuracy [--waveforms DIR] [--json]`: error of real power of the firmware's metering on simulated
+ * `npm run -s measure -- accuracy [--waveforms DIR] [--seeds N] [--json]`: error of real power of the firmware's metering on simulated
  * boards, each commissioned like a real one, for every row of the accuracy table and every recording in DIR; the same
  * samples through a plain sample-by-sample calculation; what a meter counts without load and at its starting current; and
  * the negative controls: with one stage switched off, its row must fail.
@@ -118,10 +118,12 @@ function progress(total: number): (done: number) => void {
 
 export async function run({ json, args }: { json: boolean; args: string[] }): Promise<number> {
   let folder: string | null = null;
+  let seeds = SEEDS;
   for (let n = 0; n < args.length; n++) {
     if (args[n] === '--waveforms' && n + 1 < args.length) folder = args[++n];
+    else if (args[n] === '--seeds' && /^[1-5]$/.test(args[n + 1] ?? '')) seeds = SEEDS.slice(0, Number(args[++n]));
     else {
-      console.error('usage: npm run -s measure -- accuracy [--waveforms DIR] [--json]');
+      console.error('usage: npm run -s measure -- accuracy [--waveforms DIR] [--seeds 1…5] [--json]');
       return 2;
     }
   }
@@ -136,7 +138,7 @@ export async function run({ json, args }: { json: boolean; args: string[] }): Pr
   const report = progress(list.length);
   const rows = list.map((c, n) => {
     report(n);
-    return measureCase(specimens.all(c.crosstalk), c, SEEDS);
+    return measureCase(specimens.all(c.crosstalk), c, seeds);
   });
   const result: Accuracy = {
     worstErrorPercent: Math.max(...rows.map((row) => row.errorPercent)),
@@ -146,7 +148,7 @@ export async function run({ json, args }: { json: boolean; args: string[] }): Pr
     windowsPerSecond: WINDOWS_PER_SECOND,
     seconds: SECONDS,
     chips: INL_LSB.length,
-    seeds: SEEDS.length,
+    seeds: seeds.length,
   };
   if (json) console.log(JSON.stringify(result));
   else print(result);
