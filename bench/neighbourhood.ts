@@ -15,6 +15,7 @@ import type { IdentityState } from '../gateway/identity/household-identity.ts';
 import { UPDATE_LAYOUT } from '../hardware/flash.ts';
 import type { PersonalData } from '../protocol/identity/initialisation.ts';
 import { buildFirmware, buildLoader } from '../scripts/build.mjs';
+import type { BenchTariff } from './billing.ts';
 import { makeChip } from './board/adc-model.ts';
 import { calibrateChip } from './board/calibrate-chip.ts';
 import { VirtualBoard } from './board/virtual-board.ts';
@@ -129,7 +130,7 @@ export class Neighbourhood {
         k,
         area,
         image: Buffer.from(firmware.code, 'latin1'),
-        providers: scenario.providers,
+        providers: scenario.providers.map((one, n) => ({ ...one, tariffs: tariffsOf(scenario, n) })),
         households: households.length,
         selling: scenario.selling,
         consolePort: nthPort(options.port, households.length),
@@ -144,13 +145,14 @@ export class Neighbourhood {
       unpackDelivered(software, operators.releases.software.files);
       const typed: PersonalData[] = [];
       const installations: Installation[] = [];
-      for (const [index, { id, name, provider }] of households.entries()) {
+      for (const [index, { id, name, provider, tariff }] of households.entries()) {
         const address = `${area} ${index + 1}`;
         const installation = await operators.install(
           id,
           address,
           tpms[index].tcti,
           provider ?? scenario.providers[0].name,
+          tariff,
         );
         installations.push(installation);
         typed.push({ name, address, ...installation.letter });
@@ -239,6 +241,12 @@ export class Neighbourhood {
     const parties = [...this.conductor.connected.map(({ gateway }) => gateway), ...this.#operators.parties];
     return [process.pid, ...parties.flatMap(({ pid }) => pid ?? []), ...this.#tpms.map(({ pid }) => pid)];
   }
+}
+
+/** What its customers have chosen beside the ordinary tariff. */
+function tariffsOf({ households, providers }: Scenario, index: number): BenchTariff[] {
+  const theirs = households.filter(({ provider = providers[0].name }) => provider === providers[index].name);
+  return [...new Set(theirs.map(({ tariff }) => tariff))].filter((tariff) => tariff !== 'flex');
 }
 
 /** The pages follow each other from `first` on; 0 is any free one for each, null none at all. */

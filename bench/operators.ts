@@ -10,13 +10,14 @@ import { callAs } from '../operator/shared/client.ts';
 import { NV_INDEX } from '../protocol/attestation/policy.ts';
 import { type ControlOrder, controlSendCall } from '../protocol/control/services.ts';
 import { rawReleaseKey } from '../protocol/updates/manifest.ts';
+import type { BenchTariff } from './billing.ts';
 import type { Grid } from './conductor.ts';
 import { prepareConsole } from './console.ts';
 import { GridCa } from './grid-ca.ts';
 import { prepareGridSide } from './grid-side.ts';
 import { type Letter, prepareIdentitySide } from './identity-side.ts';
 import { Party } from './party.ts';
-import { type PreparedProvider, type ProviderSpec, partyOf, prepareProvider } from './providers.ts';
+import { type PreparedProvider, type ProviderSpec, partyOf, prepareProvider, tariffNameOf } from './providers.ts';
 import { BenchReleases, DELIVERED } from './releases.ts';
 import type { ScenarioSelling } from './scenario.ts';
 import { prepareSelling } from './selling-side.ts';
@@ -66,7 +67,7 @@ export interface Operators {
   /** Starts everybody but the verifier, and tells them the time. */
   start(startMs: number): Promise<void>;
   /** Registers a household's TPM under an address, and its provider writes to its customer. */
-  install(id: string, address: string, tcti: string, provider: string): Promise<Installation>;
+  install(id: string, address: string, tcti: string, provider: string, tariff?: BenchTariff): Promise<Installation>;
   /** A provider writes to a household that wants to become its customer. */
   letter(id: string, provider: string): Promise<Letter>;
   /** All are installed: the register goes to the third party and, which starts now, to the verifier. */
@@ -230,8 +231,9 @@ export async function prepareOperators(options: OperatorsOptions): Promise<Opera
       const [letter] = await identity.sendLetters([customerNumberOf(id)], provider);
       return letter;
     },
-    async install(id, address, tcti, providerName) {
-      const chosen = providers.find(({ name }) => name === providerName)!;
+    async install(id, address, tcti, providerName, tariff = 'flex') {
+      const place = providers.findIndex(({ name }) => name === providerName);
+      const chosen = providers[place];
       const tpm = await Tpm.open(tcti);
       try {
         const { certificate } = await tpm.endorsement();
@@ -254,6 +256,7 @@ export async function prepareOperators(options: OperatorsOptions): Promise<Opera
           attestation: verifier.gatewayAttestation,
           billing: {
             ...chosen.billing.gateway,
+            tariff: tariffNameOf(chosen, place, tariff),
             sealing: releases.sealing(folder(`authorizations-${id}.json`)),
           },
           updates: {

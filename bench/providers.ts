@@ -5,9 +5,17 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { SlotPrice } from '../protocol/billing/prices.ts';
 import { ed25519PublicKey } from '../protocol/crypto/ed25519.ts';
 import type { ProviderTerms } from '../protocol/grid-fees/provider-change.ts';
-import { HOURLY_CT, type PreparedBilling, prepareBilling, TARIFF } from './billing.ts';
+import {
+  BENCH_POLICIES,
+  type BenchTariff,
+  HOURLY_CT,
+  type PreparedBilling,
+  prepareBilling,
+  TARIFF,
+} from './billing.ts';
 import type { GridCa } from './grid-ca.ts';
 import { freePorts } from './grid-side.ts';
 
@@ -17,7 +25,13 @@ export interface ProviderSpec {
   name: string;
   /** Of the bench's ordinary prices. */
   pricePercent: number;
+  /** Offered beside the ordinary one. */
+  tariffs?: readonly BenchTariff[];
 }
+
+/** What a provider calls a tariff: prices are published by its name, and there are several providers. */
+export const tariffNameOf = ({ name }: Pick<ProviderSpec, 'name'>, index: number, tariff: BenchTariff): string =>
+  index === 0 ? tariff : `${tariff}-${name}`;
 
 export interface PreparedProvider {
   /** As certificates, documents and people name it. */
@@ -38,6 +52,18 @@ export interface PreparedProvider {
 export const partyOf = ({ name }: ProviderSpec, index: number): string =>
   index === 0 ? 'provider' : `provider-${name}`;
 
+const milliCent = (ct: number, pricePercent: number, share: number): number =>
+  Math.round(ct * 10 * pricePercent * share);
+
+/** What a provider's price lists say of a slot. */
+export function benchPrice({ pricePercent }: Pick<ProviderSpec, 'pricePercent'>, slot: number): SlotPrice {
+  const ct = HOURLY_CT[Math.floor((slot % 96) / 4)];
+  return {
+    importMilliCentPerKwh: milliCent(ct, pricePercent, 1),
+    exportMilliCentPerKwh: milliCent(ct, pricePercent, 1 / 3),
+  };
+}
+
 export interface ProviderOptions {
   /** Made if it is not there. */
   directory: string;
@@ -57,19 +83,21 @@ export async function prepareProvider(
   const party = partyOf(spec, index);
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const [billingPort, controlPort] = await freePorts(2);
-  const milliCent = (ct: number, share: number): number => Math.round(ct * 10 * pricePercent * share);
   const billing = await prepareBilling({
     directory,
     ca,
     issuerFile,
     port: billingPort,
     providerName: name,
-    // prices are published by the tariff's name
-    tariff: { ...TARIFF, name: index === 0 ? TARIFF.name : `${TARIFF.name}-${name}` },
+    tariff: { ...TARIFF, name: tariffNameOf(spec, index, 'flex') },
+    policies: [BENCH_POLICIES.flex],
+    more: Object.fromEntries(
+      (spec.tariffs ?? []).map((kind) => [tariffNameOf(spec, index, kind), BENCH_POLICIES[kind]]),
+    ),
     plan: {
       default: {
-        import: HOURLY_CT.map((ct) => milliCent(ct, 1)),
-        export: HOURLY_CT.map((ct) => milliCent(ct, 1 / 3)),
+        import: HOURLY_CT.map((ct) => milliCent(ct, pricePercent, 1)),
+        export: HOURLY_CT.map((ct) => milliCent(ct, pricePercent, 1 / 3)),
       },
     },
   });

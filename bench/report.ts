@@ -1,4 +1,5 @@
 /** The result of a run: what the meters say, what the provider saw, and how far both are from the simulated truth. */
+import { type BilledPart, feesAgree } from './fees.ts';
 import type { ControlOutcome } from './happenings.ts';
 import { type ProviderResult, sumsAgree } from './supply.ts';
 
@@ -42,6 +43,8 @@ export interface RunReport {
   releases: { version: number; gateways: number; meters: number }[];
   /** What the provider told the area's appliances. */
   control: ControlOutcome;
+  /** Bills that proved their fees and were taken. */
+  bills: BilledPart[];
   simulatedSecondsPerSecond: number;
 }
 
@@ -73,6 +76,8 @@ export interface ReportInput {
   collector: RunReport['collector'];
   releases: RunReport['releases'];
   control: ControlOutcome;
+  /** Bills that proved their fees and were taken. */
+  bills: BilledPart[];
   simulatedSecondsPerSecond: number;
 }
 
@@ -131,6 +136,7 @@ export function makeReport(input: ReportInput): RunReport {
     ),
     releases: input.releases,
     control: input.control,
+    bills: input.bills,
     simulatedSecondsPerSecond: Math.round(input.simulatedSecondsPerSecond),
   };
 }
@@ -141,7 +147,8 @@ export const isGood = (report: RunReport): boolean =>
   report.duplicated === 0 &&
   report.provider.rejected === 0 &&
   report.withinClass &&
-  report.sumsAgree;
+  report.sumsAgree &&
+  feesAgree(report.bills);
 
 const kwh = (wh: number): string => (wh / 1000).toFixed(3);
 const signed = (percent: number): string => `${percent > 0 ? '+' : ''}${percent.toFixed(2)} %`;
@@ -184,6 +191,7 @@ export function formatReport(report: RunReport, k: number): string {
       `${report.simulatedSecondsPerSecond.toLocaleString('en-US')} × real time`,
     ...releaseLine(report),
     ...controlLine(report),
+    ...billLines(report),
     ...supplyLines(report),
   ].join('\n');
 }
@@ -203,6 +211,21 @@ function supplyLines({ providers, sumsAgree }: RunReport): string[] {
   });
   return [...each, sumsAgree ? 'each provider has its own customers’ sums' : 'the sums of the providers DO NOT agree'];
 }
+/** Where a month, or a contract, has ended. */
+function billLines({ bills }: RunReport): string[] {
+  if (bills.length === 0) return [];
+  const each = bills.map(({ household, tariff, quarterHours, feeMilliCent, clearMilliCent }) => {
+    const agrees =
+      clearMilliCent === null
+        ? 'parts of it were sold to others'
+        : clearMilliCent === feeMilliCent
+          ? 'the same in the clear'
+          : `IN THE CLEAR ${money(clearMilliCent)}`;
+    return `${household}: ${money(feeMilliCent)} for ${quarterHours} quarter hours by ${tariff}, proved; ${agrees}`;
+  });
+  return ['bills, of which the providers saw the fee and no reading:', ...each.map((line) => `  ${line}`)];
+}
+const money = (milliCent: number): string => (milliCent / 100_000).toFixed(5);
 function controlLine({ control: { sent, heard, relaysOff }, households }: RunReport): string[] {
   if (sent === 0) return [];
   const messages = sent === 1 ? 'one message' : `${sent} messages`;

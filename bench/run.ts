@@ -1,9 +1,11 @@
 /** A run from start to report: brings the neighbourhood up, lets the days pass, asks every party for its own figures. */
 
 import { basename } from 'node:path';
-import type { ReportRow } from '../gateway/web/household-view.ts';
+import type { QuarterHour, ReportRow } from '../gateway/web/household-view.ts';
+import type { ReceivedBill } from '../operator/provider/bills.ts';
 import { DAY_MS } from '../protocol/time/slots.ts';
 import { type Conductor, wholeSlotsBetween } from './conductor.ts';
+import { type BilledPart, billedParts } from './fees.ts';
 import type { GatewayTotals, Neighbourhood } from './neighbourhood.ts';
 import type { RunOptions } from './options.ts';
 import type { Progress } from './progress.ts';
@@ -113,8 +115,26 @@ export async function runDays(
     },
     releases: releases.map(({ version, gateways, meters }) => ({ version, gateways, meters })),
     control: neighbourhood.control,
+    bills: await billsOf(scenario, conductor),
     simulatedSecondsPerSecond: (endMs - startMs) / 1000 / seconds,
   });
+}
+
+/** What the providers were paid, each beside the same fee in the clear. */
+async function billsOf({ providers }: Scenario, { grid, connected }: Conductor): Promise<BilledPart[]> {
+  const measured = new Map<string, { rows: QuarterHour[]; allBilled: boolean }>();
+  for (const { household, gateway } of connected)
+    measured.set(household.id, {
+      rows: (await gateway.ask('quarterHours')) as QuarterHour[],
+      allBilled: ((await gateway.ask('ledger')) as { lines: number }).lines === 0,
+    });
+  const parties = [grid.provider, ...grid.otherProviders];
+  const parts = await Promise.all(
+    providers.map(async (provider, n) =>
+      billedParts((await parties[n].ask('bills')) as ReceivedBill[], provider, n, (id) => measured.get(id)),
+    ),
+  );
+  return parts.flat();
 }
 
 async function providerResults(scenario: Scenario, { grid, connected }: Conductor): Promise<ProviderResult[]> {

@@ -8,6 +8,7 @@ import * as v from 'valibot';
 import { CONTROL_COMMANDS, DEVICE_CLASS_PATTERN, EVERY_CLASS, LIMIT_MOST_W } from '../protocol/control/message.ts';
 import { AREA_PATTERN } from '../protocol/readings/area.ts';
 import { DAY_MS } from '../protocol/time/slots.ts';
+import { BENCH_TARIFFS, type BenchTariff } from './billing.ts';
 import type { ChipSpec } from './board/adc-model.ts';
 import { type ApplianceSpec, applianceSchema, type Preset, presetNames } from './loads/catalogue.ts';
 import { nominalMains } from './loads/grid.ts';
@@ -71,6 +72,8 @@ const householdSchema = v.strictObject({
   chip: v.optional(chipSchema, {}),
   /** At the beginning; the scenario's first one where it is left out. */
   provider: v.optional(v.string()),
+  /** One of its provider's (billing.ts). */
+  tariff: v.optional(v.picklist(BENCH_TARIFFS), 'flex'),
 });
 
 /** `HH:MM` of UTC, on every day of the run; or one instant. Unix ms for the latter. */
@@ -181,6 +184,7 @@ export interface ScenarioHousehold extends HouseholdSpec {
   trace?: string;
   chip: ChipSpec;
   provider?: string;
+  tariff: BenchTariff;
 }
 
 /** As in the file: see `faultEvents` for what it means on the days of a run. */
@@ -385,7 +389,17 @@ function variedHousehold(id: string, n: number, seed: number, place: HouseholdSp
     sky: 'changing' as const,
   };
   const roof = preset !== 'flat' && random.chance(0.4);
-  return { id, name: `House ${n}`, preset, appliances, ...(roof ? { pv } : {}), place, mains: nominalMains, chip: {} };
+  return {
+    id,
+    name: `House ${n}`,
+    preset,
+    appliances,
+    ...(roof ? { pv } : {}),
+    place,
+    mains: nominalMains,
+    chip: {},
+    tariff: 'flex',
+  };
 }
 
 /** Something that goes wrong in a run, once: from `atMs` to before `untilMs`. */

@@ -80,6 +80,10 @@ export class Gateway {
           broker,
           tpm: () => this.identity.tpm(),
           household: this.identity.household,
+          allocation: {
+            allocates: () => config.selling !== undefined || this.ledger.hasLines,
+            kept: () => this.ledger.kept,
+          },
           clock,
           log,
         })

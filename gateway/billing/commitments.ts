@@ -64,7 +64,7 @@ export interface Allocation {
   /** Whether any product of this household takes energy out of the rest. */
   allocates(): boolean;
   /** Up to which record the meter's lines are final and here. */
-  kept: number;
+  kept(): number;
 }
 
 const TABLES = `CREATE TABLE IF NOT EXISTS commitment_series (contract INTEGER, month INTEGER, purpose INTEGER, meter BLOB NOT NULL,
@@ -294,7 +294,7 @@ export class Commitments implements StoreCompanion {
     const newest = this.#database
       .prepare('SELECT max(number) AS number FROM records WHERE slot > 0 AND slot < ?')
       .get(endSlot)!.number as number | null;
-    return newest === null || newest <= allocation.kept;
+    return newest === null || newest <= allocation.kept();
   }
 
   #readings(

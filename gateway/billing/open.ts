@@ -9,6 +9,7 @@ import type { HouseholdIdentity } from '../identity/household-identity.ts';
 import type { Tpm } from '../tpm/tpm.ts';
 import { Billing } from './billing.ts';
 import type { Identifier } from './bills.ts';
+import type { Allocation } from './commitments.ts';
 import type { BillingConfig } from './config.ts';
 import { readAuthorizations } from './release-file.ts';
 import { TpmAnchors } from './tpm-anchors.ts';
@@ -24,11 +25,13 @@ export interface OpenBillingOptions {
   tpm: () => Promise<Tpm>;
   /** Null: a household without names; its bills are computed and shown, and stay here. */
   household: Pick<HouseholdIdentity, 'requestIdentity'> | null;
+  allocation: Allocation;
   clock: Clock;
   log(line: string): void;
 }
 
-export function openBilling({ config, dataDir, broker, tpm, household, clock, log }: OpenBillingOptions): Billing {
+export function openBilling(options: OpenBillingOptions): Billing {
+  const { config, dataDir, broker, tpm, household, allocation, clock, log } = options;
   const { tariff, offlineKey, provider, sealing } = config;
   return new Billing({
     configured: { provider: provider.name, url: provider.url, tariff, offlineKey },
@@ -45,6 +48,7 @@ export function openBilling({ config, dataDir, broker, tpm, household, clock, lo
       const identity = household?.requestIdentity('identifier', BILLING_AUDIENCE, name) ?? null;
       return identity && identifierOf(identity);
     },
+    allocation,
     clock,
     log,
   });

@@ -70,6 +70,11 @@ export class HouseholdLedger implements StoreCompanion {
     return this.#database.prepare('SELECT kept FROM ledger_state').get()!.kept as number;
   }
 
+  /** Whether any energy was ever given a purpose. */
+  get hasLines(): boolean {
+    return this.#database.prepare('SELECT 1 FROM allocations LIMIT 1').get() !== undefined;
+  }
+
   /** Keeps what is new of it and believed. All of it is on the disk when it returns. */
   take({ after, upTo, lines }: LedgerLines): void {
     const kept = this.kept;

@@ -24,6 +24,7 @@ const good: ReportInput = {
   collector: { stored: 192, held: 0, rejected: 0 },
   releases: [{ version: 1, gateways: 2, meters: 2 }],
   control: { sent: 0, heard: 0, relaysOff: 0 },
+  bills: [],
   simulatedSecondsPerSecond: 5123.4,
 };
 

@@ -206,12 +206,7 @@ test('what the allocation ledger gives another purpose is not billed; the centre
   const identifier = await provider.issuer.issue();
   const house = new BilledHouse(provider, identifier, undefined, undefined, CAME);
   let kept = 0;
-  house.allocation = {
-    allocates: () => true,
-    get kept() {
-      return kept;
-    },
-  };
+  house.allocation = { allocates: () => true, kept: () => kept };
   await house.start();
   t.teardown(() => house.stop());
   house.measure(END, quarter);
