@@ -36,7 +36,7 @@ const BATCH_MOST = 16;
 const CANDIDATES_MOST = 64;
 /** A batch that is not answered is made again after … */
 const FIRST_PATIENCE_MS = 300000;
-const LAST_PATIENCE_MS = 3600000;
+const LAST_PATIENCE_MS = 1200000;
 
 interface RegistrationBatch {
   month: WalletMonth;

@@ -65,13 +65,14 @@ export class SellingRegistration {
     this.#candidates.set(candidate.index, candidate);
   }
 
-  /** The batch has ended: where all of it is here it goes to the centre, else the meter makes it again. */
+  /** The batch has ended: when all of it is here it goes to the centre. */
   batch(batch: BatchMessage): void {
     const month = this.#options.month(batch.month);
     const all = Array.from({ length: batch.count }, (_, i) => this.#candidates.get(batch.first + i));
-    this.#candidates.clear();
     const candidates = all.filter((one) => one !== undefined);
+    // what the line has cost comes when the meter makes the batch again; what is here already is the same then
     if (!month || candidates.length < batch.count || candidates.some((one) => one.month !== batch.month)) return;
+    this.#candidates.clear();
     this.#options.work('registration', async () => {
       const answer = await this.#unlessUnknown(
         this.#options.call(

@@ -29,7 +29,7 @@ import { DIRECTION_EXPORT, PURPOSE_CENTRE } from '../../protocol/wire/ledger.ts'
 import { SESSION_SELLING, SESSION_STORE } from '../../protocol/wire/sessions.ts';
 import { nodeNatives as arithmeticNatives } from '../firmware/arithmetic/natives.ts';
 import { FakeRecords } from '../firmware/wallet/fake-records.ts';
-import { MemoryFlash } from '../firmware/wallet/memory-flash.ts';
+import { MemoryFlash, PowerFailed } from '../firmware/wallet/memory-flash.ts';
 import { openVault, rememberingNatives, vaultNatives } from '../firmware/wallet/vault-natives.ts';
 import { IdentifierIssuer } from '../gateway/billing/identifiers.ts';
 import { MONTH, master, type Rig, settings, startCentre } from '../operator/control-centre/rig.ts';
@@ -115,7 +115,7 @@ export const withTerms = (
 export async function registeredHouse(
   t: ExecutionContext,
   chosen: CentreSettings = withTerms({}),
-  more: { enabled?: boolean; prepare?: (house: House) => void } = {},
+  more: { enabled?: boolean; prepare?: (house: House) => void; slots?: number } = {},
 ): Promise<House> {
   const house = await House.open(t, {
     with: { ...chosen, lateRegistrationMs: LATE_SLOTS * SLOT_MS },
@@ -123,7 +123,7 @@ export async function registeredHouse(
     ...more,
   });
   more.prepare?.(house);
-  for (let i = 0; i < LATE_SLOTS; i++) await house.passSlot(SUNNY_MWH);
+  for (let i = 0; i < (more.slots ?? LATE_SLOTS); i++) await house.passSlot(SUNNY_MWH);
   return house;
 }
 /** Sun, night, the month's end, and as many slots more as it takes to be paid. */
@@ -175,7 +175,12 @@ export class House {
 
   static async open(
     t: ExecutionContext,
-    options: Parameters<typeof startCentre>[1] & { atMs: number; enabled?: boolean; prepare?: unknown },
+    options: Parameters<typeof startCentre>[1] & {
+      atMs: number;
+      enabled?: boolean;
+      prepare?: unknown;
+      slots?: unknown;
+    },
   ): Promise<House> {
     const rig: Rig = await startCentre(t, {
       verifyOpenedSum: (opened) => rig.centre.exports.verify(opened),
@@ -292,22 +297,57 @@ export class House {
   async talk(ticks: number): Promise<void> {
     for (let i = 0; i < ticks; i++) {
       this.uptimeMs += Math.floor(SLOT_MS / (TICKS_A_SLOT + 2));
-      this.meter.tick(this.clock.nowMs(), this.uptimeMs);
+      this.#meterRuns(() => this.meter.tick(this.clock.nowMs(), this.uptimeMs));
       await this.#deliver('gateway');
       this.gateway.tick();
       await this.gateway.idle();
       await this.#deliver('meter');
     }
   }
+  /** Power may fail in it: what was said until then is on the line, what the meter did from then on never happened. */
+  #meterRuns(run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      if (!(error instanceof PowerFailed)) throw error;
+    }
+    while (this.failedAt !== null) {
+      const said = this.toGateway.slice(0, this.failedAt);
+      this.failedAt = null;
+      try {
+        this.startMeter();
+      } catch (error) {
+        if (!(error instanceof PowerFailed)) throw error;
+      }
+      this.toGateway = said;
+    }
+  }
+  /** To be called in a flash operation. @throws PowerFailed */
+  powerFails(): never {
+    this.failedAt ??= this.toGateway.length;
+    throw new PowerFailed();
+  }
+  /** How much had been said; null: there is power. */
+  failedAt: number | null = null;
   async #deliver(to: 'meter' | 'gateway'): Promise<void> {
     const messages = to === 'meter' ? this.toMeter.splice(0) : this.toGateway.splice(0);
     const from = to === 'meter' ? 'gateway' : 'meter';
     for (const { session, body } of messages)
       for (const one of this.line(from, session, body)) {
-        if (to === 'meter') this.meter.hear(session, one);
-        else await this.#handlers.get(session)?.(one);
+        if (to === 'meter') this.#meterRuns(() => this.meter.hear(session, one));
+        else await this.#hand(session, one);
       }
   }
+
+  /** As gateway/meter/sessions.ts does. */
+  async #hand(session: number, body: Uint8Array): Promise<void> {
+    try {
+      await this.#handlers.get(session)?.(body);
+    } catch (error) {
+      this.refused.push((error as Error).message);
+    }
+  }
+  readonly refused: string[] = [];
 
   async #doorTurn(): Promise<void> {
     const answers = [];
