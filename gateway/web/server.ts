@@ -38,6 +38,7 @@ export async function startPage({ view, dataDir, ...options }: PageOptions): Pro
     machine: 'gateway',
     pageFolder: join(import.meta.dirname, 'page'),
     texts: DOCUMENT_TEXTS,
+    moreDocuments: ['explained'],
     addRoutes: (server, { isAllowed }) => addApi(server, { view, live, isAllowed }),
     onSessionsEnded: () => live.prune(),
   });

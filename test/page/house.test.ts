@@ -248,7 +248,7 @@ browse(`appliances that were found: shares of the day, the rest, a name that is 
     'Everything else5.1064%',
     'Drawn together8.00100%',
   ]);
-  await tab.getByRole('button', { name: 'Name Something of 92 W' }).click();
+  await tab.getByRole('button', { name: 'Name it: Something of 92 W' }).click();
   const dialog = tab.getByRole('dialog', { name: 'Which appliance is it?' });
   await dialog.getByText('It draws 92 W, ran 21 times in the time shown').waitFor();
   await dialog.getByLabel('Name').fill('Refrigerator');

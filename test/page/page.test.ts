@@ -253,6 +253,7 @@ browse(`the clamp check, guided, by keyboard alone; ${withChromium}`, async (t) 
     'Check the clamp …',
     'English',
     'Deutsch',
+    'Bill and privacy explained',
     'Help',
     'Change password',
     'Log out',

@@ -93,7 +93,11 @@ const mark = ({ on }: FoundAppliance): Node[] => (on ? [html('span', { class: 'o
 function buttonFor(one: FoundAppliance, nowMs: number): HTMLElement {
   const button = html(
     'button',
-    { type: 'button', class: 'quiet', 'aria-label': words.nameOf(nameOf(one)) },
+    {
+      type: 'button',
+      class: 'quiet',
+      'aria-label': one.label === null ? words.nameIt(nameOf(one)) : words.renameIt(one.label),
+    },
     one.label === null ? words.name : words.rename,
   );
   button.addEventListener('click', () => {

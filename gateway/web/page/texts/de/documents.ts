@@ -95,6 +95,7 @@ export const documents: Record<keyof typeof english, string> = {
   'foot.nothing':
     'Nichts auf dieser Seite wird von anderswo geladen oder anderswohin gesendet als von und zu Ihrem Gateway.',
   'foot.account': 'Konto',
+  'foot.explained': 'Rechnung und Privatsphäre erklärt',
   'foot.help': 'Hilfe',
   'foot.password': 'Passwort ändern',
   'foot.logOut': 'Abmelden',

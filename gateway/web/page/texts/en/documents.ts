@@ -90,6 +90,7 @@ export const documents = {
     'Your provider may hold appliances back for a while, never switch one on. It does not learn which house obeyed. Your rules stay in this house.',
   'foot.nothing': 'Nothing on this page is loaded from, or sent to, anywhere but your gateway.',
   'foot.account': 'Account',
+  'foot.explained': 'Bill and privacy explained',
   'foot.help': 'Help',
   'foot.password': 'Change password',
   'foot.logOut': 'Log out',
