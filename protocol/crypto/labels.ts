@@ -79,6 +79,8 @@ export const LABELS = {
   control: 'quietmeter/v1/control',
   /** Household's TPM key over its registers at an instant, for the grid operator (protocol/grid-fees/register-reading.ts). */
   registerReading: 'quietmeter/v1/register-reading',
+  /** What a household's key signs of its meter's calibration. */
+  calibration: 'quietmeter/v1/calibration',
   /** Grid operator over an invoice to a provider (protocol/grid-fees/invoice.ts). */
   gridFeeInvoice: 'quietmeter/v1/grid-fee-invoice',
   /** Grid operator over which provider a household has from which slot on (protocol/grid-fees/provider-change.ts). */
@@ -110,6 +112,7 @@ export const LABELS = {
   ringSignature: 'quietmeter/v1/ring-signature',
   /** What an issuer signs blindly: the right to one report in a slot (protocol/reporting/token.ts). */
   reportToken: 'quietmeter/v1/report-token',
+  reportTokenKeys: 'quietmeter/v1/report-token-keys',
   /** What a ring signs of a report; a report itself; a report server over a roster and over a sum (protocol/reporting). */
   report: 'quietmeter/v1/report',
   roster: 'quietmeter/v1/roster',

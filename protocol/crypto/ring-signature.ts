@@ -71,6 +71,10 @@ export class Ring {
   }
 }
 
+/** I of a member in a slot, 33 B, before anything is signed: a dealing is bound to it (pvss.ts). */
+export const tagInRing = (ring: Ring, slot: number, secret: Uint8Array): Uint8Array =>
+  new FixedBase(ring.tagBase(slot)).multiply(decodeScalar(secret, 'secret')).encode();
+
 /**
  * @param secret x of the signer, 32 B, whose G^x stands in the ring
  * @param message what is signed, 32 B or any other length
