@@ -30,6 +30,7 @@ import type {
   ApplianceRow,
   BillView,
   ControlView,
+  DisclosureView,
   FoundDay,
   HouseholdView,
   LedgerMonth,
@@ -66,7 +67,10 @@ export interface HouseholdParts {
   selling?: Pick<HouseholdSelling, 'view'> | null;
   uplink: Pick<Uplink, 'connected' | 'pending' | 'trouble' | 'isSent'>;
   /** Null where this household is not billed here. */
-  billing?: Pick<Billing, 'bill' | 'prices' | 'logState' | 'beginLogAnew'> | null;
+  billing?: Pick<
+    Billing,
+    'bill' | 'prices' | 'logState' | 'beginLogAnew' | 'disclosures' | 'disclose' | 'refuseDisclosure' | 'billFile'
+  > | null;
   /** Absent where there are no appliances. */
   control?: Pick<Control, 'appliances' | 'messages' | 'refusals' | 'setPolicy' | 'trouble'>;
   /** Absent where nothing is looked for in the house's power. */
@@ -138,6 +142,24 @@ export class Household implements HouseholdView {
       importWh: report.importWh,
       exportWh: report.exportWh,
     }));
+  }
+
+  disclosures(): DisclosureView | null {
+    return this.#parts.billing?.disclosures.view() ?? null;
+  }
+  async disclose(form: unknown): Promise<DisclosureView> {
+    return this.#billing.disclose(form);
+  }
+  refuseDisclosure(form: unknown): DisclosureView {
+    return this.#billing.refuseDisclosure(form);
+  }
+  async billFile(kind: 'delegation' | 'dispute', month: number): Promise<string> {
+    return this.#billing.billFile(kind, month);
+  }
+  get #billing() {
+    const { billing } = this.#parts;
+    if (!billing) throw new MalformedError('bill', 'is not made here');
+    return billing;
   }
 
   bill(month: number): BillView | null {

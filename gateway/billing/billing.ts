@@ -4,14 +4,19 @@
  */
 
 import type { LogClaim } from '../../protocol/attestation/evidence.ts';
+import { decodeBill } from '../../protocol/billing/bill.ts';
+import { REST, type Register } from '../../protocol/billing/commitments.ts';
+import { writeDelegation, writeDispute } from '../../protocol/billing/public-data.ts';
 import type { Clock } from '../../protocol/time/clock.ts';
 import { monthFirstSlot, monthOf } from '../../protocol/time/months.ts';
 import { SLOTS_PER_DAY, slotOf, slotStartMs } from '../../protocol/time/slots.ts';
+import { MalformedError } from '../../protocol/wire/bytes.ts';
 import type { GatewayStore, StoreCompanion } from '../store.ts';
-import type { BillView, LogState, PriceRow } from '../web/household-view.ts';
+import type { BillView, DisclosureView, LogState, PriceRow } from '../web/household-view.ts';
 import { type BillPart, Bills, type IdentifierSource, type KeptBill } from './bills.ts';
 import { type Allocation, Commitments } from './commitments.ts';
 import { type Contract, Contracts, type ContractTerms } from './contracts.ts';
+import { Disclosures } from './disclosures.ts';
 import { type AnchorPlace, HouseholdLog, type LogKeySource } from './household-log.ts';
 import type { PriceBook } from './price-book.ts';
 import type { PriceFeed } from './price-feed.ts';
@@ -36,8 +41,10 @@ export class Billing {
   readonly log: HouseholdLog;
   readonly contracts: Contracts;
   readonly commitments: Commitments;
+  readonly disclosures: Disclosures;
   readonly bills: Bills;
   readonly #clock: Clock;
+  readonly #identifier: IdentifierSource;
   #store!: GatewayStore;
 
   constructor(options: BillingOptions) {
@@ -47,12 +54,19 @@ export class Billing {
     this.contracts = new Contracts({ configured, ca, broker, clock, fromSlot: () => this.#fromSlot(), log });
     this.commitments = new Commitments({ keys, allocation });
     const { contracts, commitments } = this;
-    this.bills = new Bills({ log: this.log, contracts, commitments, clock, identifier, say: log });
+    this.#identifier = identifier;
+    this.disclosures = new Disclosures({
+      commitments,
+      parts: (store, month) => this.bills.parts(store, month),
+      nowMs: () => clock.nowMs(),
+    });
+    const { disclosures } = this;
+    this.bills = new Bills({ log: this.log, contracts, commitments, disclosures, clock, identifier, say: log });
   }
 
   /** What takes part in the store's transactions. */
   get companions(): StoreCompanion[] {
-    return [this.log, this.contracts, this.commitments, this.bills];
+    return [this.log, this.contracts, this.commitments, this.disclosures, this.bills];
   }
   attach(store: GatewayStore): void {
     this.#store = store;
@@ -134,6 +148,46 @@ export class Billing {
       parts: parts.map(({ lines: _, priceVersion: __, ...part }) => part),
       logState: this.log.state,
     };
+  }
+
+  /** @throws MalformedError whose sentence says why it must not be told, where it must not */
+  async disclose(form: unknown): Promise<DisclosureView> {
+    await this.disclosures.agree(this.#store, form);
+    this.bills.tell(this.#store);
+    return this.disclosures.view();
+  }
+  /** @throws MalformedError */
+  refuseDisclosure(form: unknown): DisclosureView {
+    this.disclosures.refuse(form);
+    this.bills.tell(this.#store);
+    return this.disclosures.view();
+  }
+
+  /** The month's first part that can be proved. @throws MalformedError, TpmError */
+  async billFile(kind: 'delegation' | 'dispute', month: number): Promise<string> {
+    const part = this.bills.parts(this.#store, month).find((one) => one.contract.policies.at(one.firstSlot));
+    const signer = part && (await this.#identifier(part.contract.terms.provider));
+    if (!part || !signer) throw new MalformedError('month', 'has no bill that can be proved');
+    const kept = this.bills.kept(month, part.contract.number);
+    const payment = kept && decodeBill(kept.bytes).payment;
+    if (!payment) throw new MalformedError('month', 'is not over, or not billed yet');
+    const delegation = await this.bills.delegation(part, signer.publicKey);
+    if (kind === 'delegation') return writeDelegation(delegation);
+    const { monthKey: _, meter: __, import: ___, export: exported, ...pricing } = delegation;
+    const name = { contract: part.contract.number, month, purpose: REST };
+    const batches = (register: Register): Uint8Array[] =>
+      this.commitments
+        .batches(name, register)
+        .filter(({ firstSlot }) => firstSlot < part.endSlot)
+        .map(({ bytes }) => bytes);
+    return writeDispute({
+      ...pricing,
+      payment,
+      meterKey: signer.publicKey,
+      meterCertificate: signer.certificate,
+      import: batches('import'),
+      export: exported ? batches('export') : [],
+    });
   }
 
   /** Slots in [fromSlot, toSlot). */

@@ -30,7 +30,9 @@ import {
   billCall,
   COMMITMENTS_MOST,
   commitmentsCall,
+  disclosureCall,
   OTHER_BILL,
+  requestsCall,
 } from '../../protocol/billing/services.ts';
 import { isDynamic, type Policy } from '../../protocol/billing/tariff.ts';
 import type { RequestSigner } from '../../protocol/identity/signed-request.ts';
@@ -42,6 +44,7 @@ import { callService } from '../services/client.ts';
 import type { GatewayStore, MeterBatch, StoreCompanion } from '../store.ts';
 import type { Commitments, SeriesName } from './commitments.ts';
 import type { Contract, Contracts } from './contracts.ts';
+import type { Disclosures } from './disclosures.ts';
 import type { HouseholdLog } from './household-log.ts';
 import { provePayment } from './payment-worker.ts';
 
@@ -60,6 +63,7 @@ export interface BillsOptions {
   log: HouseholdLog;
   contracts: Pick<Contracts, 'all'>;
   commitments: Commitments;
+  disclosures: Disclosures;
   clock: Clock;
   identifier: IdentifierSource;
   say(line: string): void;
@@ -257,7 +261,7 @@ export class Bills implements StoreCompanion {
     if (signer === null) return 'the initialisation of this household';
     const name = { contract: contract.number, month, purpose: REST };
     const why = await commitments.commit(store, name, { firstSlot, unitMwh, bits }, endSlot, signer);
-    return (await this.#sendCommitments(contract, signer)) ?? why;
+    return (await this.#sendCommitments(contract, signer)) ?? (await this.#talk(contract, signer)) ?? why;
   }
 
   async #sendCommitments({ number, service }: Contract, signer: Identifier): Promise<string | null> {
@@ -274,6 +278,36 @@ export class Bills implements StoreCompanion {
       }
       commitments.markSent(batches);
     }
+  }
+
+  /** What the provider would like to know, and what the customer agreed to tell. Once a day, and when there is something to tell. */
+  async #talk({ number, service }: Contract, signer: Identifier): Promise<string | null> {
+    const { disclosures } = this.#options;
+    try {
+      for (const { request, disclosure, told } of disclosures.outgoing(number)) {
+        const body = { request, disclosure };
+        try {
+          await callService({ ...service, ...disclosureCall, body, identity: this.#requestBy(signer) });
+        } catch (error) {
+          if (!(error instanceof ServiceError) || error.kind !== 'refused' || error.recovery === 'again') throw error;
+          this.#options.say(`disclosure: the provider does not take it: ${error.message}`);
+        }
+        told();
+      }
+      const answer = await callService({ ...service, ...requestsCall, body: {}, identity: this.#requestBy(signer) });
+      if (!this.#closed) disclosures.asked(number, answer.requests);
+      return null;
+    } catch (error) {
+      if (!(error instanceof ServiceError)) throw error;
+      return error.message;
+    }
+  }
+
+  /** The customer has answered: the provider is told now. */
+  tell(store: GatewayStore): void {
+    this.#committed.clear();
+    this.#commitNotBefore = 0;
+    this.tick(store);
   }
 
   #requestBy(signer: Identifier) {
@@ -415,6 +449,7 @@ export class Bills implements StoreCompanion {
     };
     const bytes = await signBill(bill, (message) => signer.sign(message));
     if (this.#closed) return null;
+    if (payment) this.#options.disclosures.billed(part);
     this.#database
       .prepare('INSERT OR IGNORE INTO bills VALUES (?,?,?,?,?,?,NULL,NULL,NULL)')
       .run(contract.number, month, firstSlot, endSlot, bill.feeMilliCent, bytes);

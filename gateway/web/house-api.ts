@@ -67,6 +67,34 @@ export function addHouse(server: PageServer, view: HouseholdView): void {
     return { nowMs, bill, price: prices.find(({ startMs }) => startMs < fromMs + SLOT_MS) ?? null };
   });
 
+  server.get('/api/disclosures', async () => ({ nowMs: view.nowMs(), disclosures: view.disclosures() }));
+  server.post('/api/disclosures', async (request) => {
+    try {
+      return { disclosures: await view.disclose(request.body) };
+    } catch (error) {
+      throw refusalOf(error, 'this gateway’s security chip did not answer: nothing was told; try again');
+    }
+  });
+  server.post('/api/disclosures/refuse', async (request) => {
+    try {
+      return { disclosures: view.refuseDisclosure(request.body) };
+    } catch (error) {
+      throw refusalOf(error, 'nothing was kept; try again');
+    }
+  });
+  // not for a script's token: a delegation is secret
+  server.post('/api/bill/file', async (request) => {
+    const { kind, month } = (request.body ?? {}) as { kind?: unknown; month?: unknown };
+    if (kind !== 'delegation' && kind !== 'dispute') throw new BadInput('body.kind is no file of a bill', 'body.kind');
+    if (typeof month !== 'number' || !Number.isInteger(month))
+      throw new BadInput('body.month is no month', 'body.month');
+    try {
+      return { file: await view.billFile(kind, month) };
+    } catch (error) {
+      throw refusalOf(error, 'this gateway’s security chip did not answer; try again');
+    }
+  });
+
   server.post('/api/log/begin-anew', async () => {
     if (view.logState()?.ok !== false) throw new BadInput('the record is in order: there is nothing to begin anew');
     try {

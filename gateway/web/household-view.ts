@@ -222,6 +222,36 @@ export interface FoundDay {
   /** The largest first. */
   appliances: FoundAppliance[];
 }
+/** One thing that was told beyond the readings without a name: by consent, or with a bill. */
+export interface DisclosureRow {
+  /** `the total of the day of import, 2026-02-03`, `the bill of 2026-02`. */
+  name: string;
+  /** Who learned it. */
+  party: string;
+  kind: 'bill' | 'total' | 'day' | 'reading' | 'peak';
+  /** Null for a bill: its fee stands on the bill. */
+  valueMwh: number | null;
+  /** When a peak's quarter hour began. */
+  atMs: number | null;
+  madeMs: number;
+  /** False: on its way. */
+  told: boolean;
+}
+/** What was told, newest first, and what the provider would like to be told. */
+export interface DisclosureView {
+  told: DisclosureRow[];
+  questions: {
+    id: number;
+    kind: 'total' | 'day' | 'reading' | 'peak';
+    register: 'import' | 'export';
+    firstSlot: number;
+    endSlot: number;
+    fromMs: number;
+    toMs: number;
+    /** In the provider's words. */
+    why: string;
+  }[];
+}
 /** What energy was for: `rest` is what is billed. */
 export type LedgerPurpose = 'rest' | 'ownUse' | 'centre' | 'bus' | 'providerTrade' | 'prepaid';
 /** A month's energy by purpose, as the meter's ledger says; it sums to what was measured. */
@@ -279,6 +309,17 @@ export interface HouseholdView {
   reports(fromMs: number, toMs: number): ReportRow[];
   /** The bill of a month (months since January 1970), growing or sent; null where this household is not billed here. */
   bill(month: number): BillView | null;
+  /** What was told beyond the bill, and what is asked; null where this household is not billed here. */
+  disclosures(): DisclosureView | null;
+  /** The customer agrees to tell something. @throws MalformedError whose sentence says why it must not be told, where it must not */
+  disclose(form: unknown): Promise<DisclosureView>;
+  /** The customer says no to a question. @throws MalformedError */
+  refuseDisclosure(form: unknown): DisclosureView;
+  /**
+   * A month's files (protocol/billing/public-data.ts): by `delegation`, which is secret, anybody can compute the payment; by
+   * `dispute` anybody can judge it. @throws MalformedError in words where there is none
+   */
+  billFile(kind: 'delegation' | 'dispute', month: number): Promise<string>;
   /** Known prices of the quarter hours that begin in [fromMs, toMs). */
   prices(fromMs: number, toMs: number): PriceRow[];
   /** Null where this household sells nothing without a name. */

@@ -132,6 +132,10 @@ const operations: Record<string, Described> = {
       ),
     }),
   },
+  '/api/disclosures': {
+    summary: 'What was told beyond the bills, by whose consent, and what the provider asks',
+    answer: { type: 'object', required: ['nowMs', 'disclosures'] },
+  },
   '/api/house': {
     summary: 'Whether the household is set up, trusted and up to date',
     answer: { type: 'object', required: ['nowMs', 'setup', 'trust', 'software', 'log'] },

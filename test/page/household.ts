@@ -8,6 +8,7 @@ import type {
   ApplianceRow,
   BillView,
   ControlView,
+  DisclosureView,
   FoundDay,
   HouseholdView,
   LivePoint,
@@ -130,6 +131,27 @@ export class MemoryHousehold implements HouseholdView {
       const deliveredMs = state === 'delivered' ? startMs + SLOT_MS + 2000 + ((slot * 37) % 5000) : null;
       return { slot, startMs, state, deliveredMs, importWh: round(importMwh), exportWh: round(exportMwh) };
     });
+  }
+
+  /** What was told and asked, where a test has it. */
+  told: DisclosureView | null = null;
+  /** What the customer agreed to, or refused; with `refusal` the ledger says no. */
+  readonly answers: unknown[] = [];
+  refusal: string | null = null;
+  disclosures(): DisclosureView | null {
+    return this.told;
+  }
+  async disclose(form: unknown): Promise<DisclosureView> {
+    if (this.refusal !== null) throw new MalformedError('disclosure', this.refusal);
+    this.answers.push(form);
+    return this.told!;
+  }
+  refuseDisclosure(form: unknown): DisclosureView {
+    this.answers.push(form);
+    return this.told!;
+  }
+  async billFile(kind: 'delegation' | 'dispute', month: number): Promise<string> {
+    return JSON.stringify({ kind, month });
   }
 
   supply(): SupplyView | null {

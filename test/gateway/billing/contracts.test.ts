@@ -124,10 +124,10 @@ function measuredHouse(t: { teardown(end: () => void): void }) {
   const clock = new DrivenClock(slotStartMs(FIRST));
   const contracts = new Contracts({ configured, ca: '', broker: null, clock, fromSlot: () => FIRST, log: () => {} });
   contracts.open(database);
-  const commitments = {} as never;
+  const unused = { commitments: {} as never, disclosures: {} as never };
   const bills = new Bills({
     contracts,
-    commitments,
+    ...unused,
     clock,
     log: {} as never,
     identifier: async () => null,
