@@ -2,16 +2,24 @@
  * The firmware: the meter's parts bound to the board, and its heartbeat. (Espruino dialect)
  *
  * Two files of Storage, written once by whoever commissions the meter, are read at the start:
- *   calibration   firmware/metering/calibration.ts; without it the board as drawn
- *   household     {"generator": true} where there is a photovoltaic system or the like: export is no reversed clamp then
+ *   calibration   firmware/metering/calibration.ts; without it the board as drawn. Later ones: calibration-files.ts
+ *   household     {"generator": true} where there is a photovoltaic system or the like: export is no reversed clamp then;
+ *                 {"phases": 3} where three are measured, whose second and third have files of their own: calibration2, calibration3
  */
 import { FIRST_PROGRAMS, JOURNAL_REGION, layoutOf } from '../hardware/flash.ts';
-import { SESSION_LEDGER, SESSION_RANDOM, SESSION_SELLING, SESSION_STORE } from '../protocol/wire/sessions.ts';
+import { PHASE_PINS } from '../hardware/pins.ts';
+import {
+  SESSION_CALIBRATION,
+  SESSION_LEDGER,
+  SESSION_RANDOM,
+  SESSION_SELLING,
+  SESSION_STORE,
+} from '../protocol/wire/sessions.ts';
 import { Moduli } from './arithmetic/moduli.ts';
 import { Worker } from './arithmetic/worker.ts';
 import { Adc } from './board/adc.ts';
 import { arithmeticNatives } from './board/arithmetic.ts';
-import { vaultNatives } from './board/cipher.ts';
+import { textNatives, vaultNatives } from './board/cipher.ts';
 import { kickWatchdog, meterId, startWatchdog, uptimeMs } from './board/clock.ts';
 import { flashPages, journalNatives } from './board/flash.ts';
 import { imageAreas, imageNatives } from './board/images.ts';
@@ -22,12 +30,15 @@ import { espruinoNatives, openGatewayPort } from './board/serial.ts';
 import { MeterLink } from './link/meter-link.ts';
 import { WallClock } from './link/wall-clock.ts';
 import { Meter } from './meter.ts';
+import { CalibrationFiles } from './metering/calibration-files.ts';
 import { checkCalibration, nominalCalibration } from './metering/calibration.ts';
 import { Metering, meteringConfig } from './metering/meter.ts';
+import { type Phase, Phases } from './metering/phases.ts';
 import { EnergyRegisters } from './metering/registers.ts';
 import { ReversedClamp } from './metering/reversed-clamp.ts';
 import { Random } from './random/random.ts';
 import { Relay } from './relay.ts';
+import { CalibrationSession } from './session/calibration.ts';
 import { LedgerSession } from './session/ledger.ts';
 import { Randomness } from './session/randomness.ts';
 import { SealedValues } from './session/sealed-values.ts';
@@ -43,24 +54,40 @@ import { Vault } from './wallet/vault.ts';
 const FIRMWARE_DIGEST = '%FIRMWAREDIGEST%';
 
 const storage = require('Storage');
-const calibrationFile = storage.readJSON('calibration', true);
+const calibrationFiles = new CalibrationFiles(storage);
 const household = storage.readJSON('household', true);
-const calibration = calibrationFile === undefined ? nominalCalibration() : checkCalibration(calibrationFile);
+const calibration = calibrationFiles.open();
+if (calibrationFiles.complaint !== '') print(calibrationFiles.complaint);
 
 const journal = new Journal(flashPages(JOURNAL_REGION), journalNatives);
 journal.open();
 
 const metering = new Metering(E, calibration, meteringConfig());
-const adc = new Adc();
+const adc = new Adc(PHASE_PINS[0][0], PHASE_PINS[0][1]);
+let phases: Phases | null = null;
+if (household !== undefined && household.phases === 3) {
+  const others: Phase[] = [];
+  for (let n = 1; n < 3; n++) {
+    const document = storage.readJSON('calibration' + (n + 1), true);
+    const own = document === undefined ? nominalCalibration() : checkCalibration(document);
+    others.push({
+      sampler: new Adc(PHASE_PINS[n][0], PHASE_PINS[n][1], adc),
+      metering: new Metering(E, own, meteringConfig(), metering),
+    });
+  }
+  phases = new Phases(metering, others);
+}
+const power = phases || metering;
 const meter = new Meter(
   adc,
-  metering,
-  new EnergyRegisters(journal.importMwh, journal.exportMwh, metering.noiseMw),
-  new ReversedClamp(metering.noiseMw, household !== undefined && household.generator === true),
+  power,
+  new EnergyRegisters(journal.importMwh, journal.exportMwh, power.noiseMw),
+  new ReversedClamp(power.noiseMw, household !== undefined && household.generator === true),
   journal,
   new WallClock(),
   new Relay(setRelayPin),
 );
+meter.phases = phases;
 
 let timer = 0;
 function schedule(): void {
@@ -84,6 +111,18 @@ meter.link = new MeterLink(port, espruinoNatives, journal, identity, meter, prin
 
 // What is worth money: a vault where this build has flash for one, opened when there are random bytes.
 const sessions = meter.link.sessions;
+sessions.add(
+  new CalibrationSession(
+    calibrationFiles,
+    metering.shown,
+    textNatives,
+    (body) => sessions.say(SESSION_CALIBRATION, body),
+    () => {
+      meter.restart = () => E.reboot();
+      meter.restartWanted = true;
+    },
+  ),
+);
 const region = layoutOf(storage.getStats().totalBytes).wallet;
 const random = new Random(randomNatives, randomSources(adc.raw, identity.meterId));
 const vault = region ? new Vault(flashPages(region), vaultNatives, () => random.rootKey()) : null;

@@ -20,6 +20,7 @@ import {
   FLAG_REVERSED,
   LINK_CLAMP,
   LINK_LIVE,
+  LINK_PHASES,
   LINK_RELAY_STATE,
   RELAY_OFF,
   RELAY_ON,
@@ -27,6 +28,7 @@ import {
 import type { MeterLink } from './link/meter-link.ts';
 import type { WallClock } from './link/wall-clock.ts';
 import type { Measurement, Metering } from './metering/meter.ts';
+import type { Phases } from './metering/phases.ts';
 import type { EnergyRegisters } from './metering/registers.ts';
 import type { ReversedClamp } from './metering/reversed-clamp.ts';
 import { checkClamp } from './metering/reversed-clamp.ts';
@@ -46,7 +48,9 @@ export interface Sampler {
 
 export class Meter {
   sampler: Sampler;
-  metering: Metering;
+  metering: Pick<Metering, 'window' | 'measurement'>;
+  /** Where there are three: told beside their sum. */
+  phases: Phases | null = null;
   registers: EnergyRegisters;
   reversed: ReversedClamp;
   journal: Journal;
@@ -58,6 +62,8 @@ export class Meter {
   vault: Vault | null = null;
   /** Starts the board anew, which ends this program; null where it cannot. */
   restart: (() => void) | null = null;
+  /** It is to start anew at the end of the netting block. */
+  restartWanted = false;
   /** The last window, which stands for the time since it was taken. */
   measured: Measurement;
   integratedToMs = 0;
@@ -70,7 +76,7 @@ export class Meter {
 
   constructor(
     sampler: Sampler,
-    metering: Metering,
+    metering: Pick<Metering, 'window' | 'measurement'>,
     registers: EnergyRegisters,
     reversed: ReversedClamp,
     journal: Journal,
@@ -119,12 +125,16 @@ export class Meter {
       if (record) this.link!.sessions.record(record);
     }
     const images = this.link!.images;
-    if (blockHasEnded && images && images.restartIsDue() && this.restart) {
+    const restarts = this.restartWanted || (images !== null && images.restartIsDue());
+    if (blockHasEnded && restarts && this.restart) {
       this.restart();
       return;
     }
     this.measure();
     this.link!.tick(this.live(uptimeMs), uptimeMs);
+    const phases = this.phases;
+    if (phases)
+      this.link!.send({ type: LINK_PHASES, boot: this.journal.boot, uptimeMs: uptimeMs, bytes: phases.each });
     if (this.relay.tick(uptimeMs)) this.link!.send(this.relayState());
     this.link!.afterWindow(this.clock.known ? this.clock.unixMs(uptimeMs) : 0, uptimeMs, !this.tidy());
   }

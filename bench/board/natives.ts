@@ -24,8 +24,8 @@ export interface NativesConfig {
   serialNumber: string;
   /** null: no sensors, the ADC reads half of its range. */
   chip: AdcChip | null;
-  pinVoltage: number;
-  pinCurrent: number;
+  /** Voltage and current of each phase. */
+  phasePins: [voltage: number, current: number][];
 }
 
 /** What the host holds of a board. Only numbers and strings are ever passed in. */
@@ -39,6 +39,8 @@ export interface BoardControls {
   take(port: string): string;
   /** Lines on the console since the last call, joined by newlines; undefined where there are none. */
   takeConsole(): string | undefined;
+  /** Storage's files as JSON, where one was written since the start. */
+  storage(): string | undefined;
   /** What the firmware drives a pin to: 0 or 1. */
   level(pin: number): number;
   /** False once power has failed, or the chip restarts. */
@@ -52,8 +54,8 @@ export interface BoardControls {
   flash: FlashControls;
   /** Two arrays of the realm for the host to write the mains' wave into, volts and amps. */
   wave(points: number): { voltageV: Float64Array; currentA: Float64Array };
-  /** What is in them is what the sensors see from now on. */
-  connect(frequencyHz: number, cycles: number): void;
+  /** What is in them is what a phase's sensors see from now on. */
+  connect(frequencyHz: number, cycles: number, phase: number): void;
 }
 
 export function boardNatives(
@@ -158,15 +160,25 @@ export function boardNatives(
   });
 
   // --- ADC: a conversion takes its time, and the board's clock sees it
-  const adc = config.chip ? parts.createAdcModel(config.chip, config.seed) : null;
-  const { pinVoltage, pinCurrent } = config;
+  const { chip, phasePins } = config;
+  const adcs = chip ? phasePins.map((_, phase) => parts.createAdcModel(chip, config.seed + phase)) : null;
+  const phaseOf = new Int8Array(40).fill(-1);
+  const channelOf = new Uint8Array(40);
+  phasePins.forEach((pins, phase) => {
+    pins.forEach((pin, channel) => {
+      phaseOf[pin] = phase;
+      channelOf[pin] = channel;
+    });
+  });
   show('analogRead', (pin: number) => {
-    if (adc === null) {
+    if (adcs === null) {
       nowMs += 0.08;
       return 0.5;
     }
-    if (pin !== pinVoltage && pin !== pinCurrent) return 0;
-    const code = adc.sample(pin === pinVoltage ? 0 : 1, nowMs / 1000);
+    const phase = phaseOf[pin];
+    if (!(phase >= 0)) return 0;
+    const adc = adcs[phase];
+    const code = adc.sample(channelOf[pin], nowMs / 1000);
     nowMs += adc.lastStepS() * 1000;
     return code / 4096;
   });
@@ -260,8 +272,9 @@ export function boardNatives(
     if (powered) lines.push(`Uncaught ${(e as Error)?.stack ?? e}`);
   };
 
-  // --- modules. Storage holds what was put there when the meter was commissioned; firmware only reads it.
+  // --- modules. Storage holds what was put there when the meter was commissioned; firmware writes whole files only.
   const files = config.storage;
+  let written = false;
   const Storage = {
     read(name: string, offset?: number, length?: number) {
       if (!hasOwn(files, name)) return undefined;
@@ -275,6 +288,14 @@ export function boardNatives(
         if (noExceptions) return undefined;
         throw e;
       }
+    },
+    write(name: string, data: Uint8Array | string) {
+      need();
+      let text = '';
+      for (let i = 0; i < data.length; i++) text += typeof data === 'string' ? data[i] : String.fromCharCode(data[i]);
+      files[name] = text;
+      written = true;
+      return true;
     },
     list: () => Object.keys(files).sort(),
     getStats: () => ({ totalBytes: config.storageBytes }),
@@ -380,6 +401,7 @@ export function boardNatives(
       lines = [];
       return taken;
     },
+    storage: () => (written ? JSON.stringify(files) : undefined),
     level: (pin) => levels[pin],
     alive: () => powered,
     cut() {
@@ -393,8 +415,8 @@ export function boardNatives(
       }
       return { voltageV, currentA };
     },
-    connect(frequencyHz, cycles) {
-      adc?.setMains(frequencyHz, cycles, voltageV, currentA);
+    connect(frequencyHz, cycles, phase) {
+      adcs?.[phase].setMains(frequencyHz, cycles, voltageV, currentA);
     },
   };
 }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import vm from 'node:vm';
 import { partStarts } from '../../firmware/update/parts.ts';
 import { ERASE_TYPICAL_MS, type FlashLayout, STOCK_LAYOUT } from '../../hardware/flash.ts';
-import { PIN_CURRENT, PIN_VOLTAGE, UART_GATEWAY } from '../../hardware/pins.ts';
+import { PHASE_PINS, UART_GATEWAY } from '../../hardware/pins.ts';
 import type { AdcChip, MainsWave } from './adc-model.ts';
 import { Realm } from './realm.ts';
 
@@ -60,6 +60,7 @@ export class VirtualBoard {
   readonly #regions: { address: number; length: number }[];
   #realm: Realm | null = null;
   #flash: Uint8Array;
+  #storage: Record<string, string>;
   #starts = 0;
   #hostMs: number;
   #startedAtMs: number;
@@ -71,6 +72,7 @@ export class VirtualBoard {
   constructor(options: BoardOptions) {
     this.#options = options;
     this.#scripts = partsOf(options.bundle).map(scriptOf);
+    this.#storage = options.storage ?? {};
     this.#hostMs = options.startMs;
     this.#startedAtMs = options.startMs;
     this.#regions = regionsOf(options.layout ?? STOCK_LAYOUT);
@@ -97,17 +99,16 @@ export class VirtualBoard {
         pageLength: layout.journal.pageBytes,
         eraseMs: ERASE_TYPICAL_MS,
       },
-      storage: this.#options.storage ?? {},
+      storage: this.#storage,
       storageBytes: layout.storageBytes,
       seed,
       serialNumber: `${number.slice(0, 8)}-${number.slice(8, 12)}`,
       chip: this.#options.chip ?? null,
-      pinVoltage: PIN_VOLTAGE,
-      pinCurrent: PIN_CURRENT,
+      phasePins: PHASE_PINS,
     });
     this.#realm = realm;
     setBytes.call(realm.controls.flash.image, this.#flash);
-    if (this.#mains) this.setMains(this.#mains);
+    this.#mains.forEach((mains, phase) => void this.setMains(mains, phase));
     if (this.#armed) this.armCut(this.#armed);
     try {
       for (const script of this.#scripts) realm.run(script);
@@ -151,16 +152,16 @@ export class VirtualBoard {
     }
   }
 
-  /** What the sensors see from now on; the arrays are copied. */
-  setMains(mains: MainsWave): void {
-    this.#mains = mains;
+  /** What a phase's sensors see from now on; the arrays are copied. */
+  setMains(mains: MainsWave, phase = 0): void {
+    this.#mains[phase] = mains;
     const controls = this.#realm?.controls;
     if (!controls) return;
     // copied into arrays of the realm by functions of the host: neither side sees the other's objects
     const wave = controls.wave(mains.voltageV.length);
     setFloats.call(wave.voltageV, mains.voltageV);
     setFloats.call(wave.currentA, mains.currentA);
-    controls.connect(mains.frequencyHz, mains.cycles);
+    controls.connect(mains.frequencyHz, mains.cycles, phase);
   }
 
   /** Bytes from the gateway; the firmware gets them, in pieces, at the next `advanceTo`. */
@@ -192,6 +193,16 @@ export class VirtualBoard {
   get flash(): Uint8Array {
     return Uint8Array.from(this.#realm ? this.#realm.controls.flash.image : this.#flash);
   }
+  /** Storage's files as they are now. */
+  get storage(): Record<string, string> {
+    if (this.#realm) this.#keepStorage(this.#realm.controls);
+    return { ...this.#storage };
+  }
+  /** A file as somebody with the console writes it, while the firmware does not run. */
+  putFile(name: string, text: string): void {
+    if (this.#realm) throw new Error('the board runs');
+    this.#storage = { ...this.#storage, [name]: text };
+  }
   /** False before `start()` and after power has failed. */
   get running(): boolean {
     return this.#realm !== null;
@@ -212,11 +223,17 @@ export class VirtualBoard {
     if (!controls.alive()) this.#powerOff();
   }
 
+  #keepStorage(controls: { storage(): string | undefined }): void {
+    const files = controls.storage();
+    if (files !== undefined) this.#storage = JSON.parse(files);
+  }
+
   #powerOff(): void {
     const controls = this.#realm?.controls;
     if (!controls) return;
     this.#left += controls.take(UART_GATEWAY.port);
     setBytes.call(this.#flash, controls.flash.image);
+    this.#keepStorage(controls);
     this.#operationsBefore += controls.flash.operations();
     this.#realm = null;
   }

@@ -267,6 +267,11 @@ Modules.addCached('Storage', () => {
       throw e;
     }
   };
+  exports.write = (name, data) => {
+    $.need();
+    $.files[name] = E.toString(data);
+    return true;
+  };
   exports.list = () => Object.keys($.files);
   exports.getStats = () => ({ totalBytes: $.storageBytes });
 });

@@ -1,4 +1,5 @@
 /** What Espruino does natively for everything that is encrypted. (Espruino dialect; touches Espruino's globals) */
+import type { CalibrationNatives } from '../session/calibration.ts';
 import type { VaultNatives } from '../wallet/vault.ts';
 
 const crypto = require('crypto');
@@ -11,4 +12,9 @@ export const vaultNatives: VaultNatives = {
   encrypt: (key, iv, blocks) => new Uint8Array(crypto.AES.encrypt(blocks, key, { mode: 'CBC', iv: iv })),
   decrypt: (key, iv, blocks) => new Uint8Array(crypto.AES.decrypt(blocks, key, { mode: 'CBC', iv: iv })),
   crc32: (bytes) => E.CRC32(bytes),
+};
+
+export const textNatives: CalibrationNatives = {
+  sha256: (text) => new Uint8Array(crypto.SHA256(text)),
+  bytes: (text) => E.toUint8Array(text),
 };

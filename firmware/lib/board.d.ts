@@ -91,6 +91,7 @@ interface FlashModule {
 interface StorageModule {
   read(name: string, offset?: number, length?: number): string | undefined;
   readJSON(name: string, noExceptions?: boolean): any;
+  write(name: string, data: Uint8Array): boolean;
   list(): string[];
   getStats(): { totalBytes: number };
 }

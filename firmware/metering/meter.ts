@@ -22,6 +22,7 @@
  *   F  netting and splitting: registers.ts      G  creep: registers.ts, reversed clamp: reversed-clamp.ts
  */
 import { NOMINAL_HZ, NOMINAL_V, PAIRS_PER_WINDOW } from '../../hardware/board.ts';
+import type { Shown } from '../../protocol/wire/calibration-messages.ts';
 import { FLAG_CLIPPED, FLAG_NO_VOLTAGE } from '../../protocol/wire/link-messages.ts';
 import type { Calibration } from './calibration.ts';
 import { Cut, STAGGERS } from './cut.ts';
@@ -86,6 +87,8 @@ export class Metering {
     frequencyMhz: 0,
     flags: 0,
   };
+  /** The same before the sensors' tables, for who calibrates them: gains and crosstalk are in it, ratios and leads are not. */
+  readonly shown: Shown = { volts: 0, amps: 0, watts: 0, vars: 0, hz: 0 };
   /** The cut that the last window was measured with. */
   cut: Cut;
   private dsp: Dsp;
@@ -109,11 +112,14 @@ export class Metering {
   private product = 0;
   private quadrature = 0;
 
-  constructor(dsp: Dsp, calibration: Calibration, config: MeteringConfig) {
+  /** @param shared another phase's, whose samples' memory is used: its window is over when this one's begins */
+  constructor(dsp: Dsp, calibration: Calibration, config: MeteringConfig, shared?: Metering) {
     this.dsp = dsp;
     this.calibration = calibration;
     this.config = config;
-    this.samples = new Samples(dsp, config.pairs, calibration.codeTableUv, calibration.biasUv.current);
+    this.samples = shared
+      ? shared.samples
+      : new Samples(dsp, config.pairs, calibration.codeTableUv, calibration.biasUv.current);
     this.frequency = new FrequencyMeter(dsp, this.samples);
     this.voltageSensor = new Sensor(calibration.voltage.points);
     this.currentSensor = new Sensor(calibration.current.points);
@@ -260,6 +266,14 @@ export class Metering {
     const volts = shownV * this.voltageSensor.factor;
     const amps = shownA * this.currentSensor.factor;
     m.currentMa = Math.round(1000 * amps);
+    const plain =
+      (((SAMPLE_UV / c.voltage.pinUvPerV) * SAMPLE_UV) / c.current.pinUvPerA) * (c.current.reversed ? -1 : 1);
+    const shown = this.shown;
+    shown.volts = shownV;
+    shown.amps = shownA;
+    shown.watts = plain * p;
+    shown.vars = plain * q;
+    shown.hz = this.hz;
     if (!present) {
       m.voltageMv = 0;
       m.powerMw = 0;
@@ -272,10 +286,7 @@ export class Metering {
     }
     // A clamp's magnetising current grows as the frequency falls. Undone by a rotation, since it is in quadrature.
     const lead = ((this.currentSensor.lead - this.voltageSensor.lead) * this.config.nominalHz) / this.hz;
-    const gain =
-      (((this.voltageSensor.factor * this.currentSensor.factor * SAMPLE_UV) / c.voltage.pinUvPerV) * SAMPLE_UV) /
-      c.current.pinUvPerA;
-    const turned = c.current.reversed ? -gain : gain;
+    const turned = this.voltageSensor.factor * this.currentSensor.factor * plain;
     const cos = Math.cos(lead);
     const sin = Math.sin(lead);
     const watts = turned * (p * cos - q * sin);
