@@ -1,10 +1,10 @@
 import { UPDATE_LAYOUT } from '../../hardware/flash.ts';
 import { decodeMessage, encodeMessage } from '../../protocol/wire/link-codec.ts';
 import { encodeFrame, FrameReader } from '../../protocol/wire/link-frame.ts';
-import { LINK_SAY, LINK_TELL } from '../../protocol/wire/link-messages.ts';
+import { LINK_SAY, LINK_TELL, SESSION_MOST_PARTS } from '../../protocol/wire/link-messages.ts';
 import { nodeNatives } from '../../protocol/wire/node-natives.ts';
 import { nonceOfAsk, RANDOM_FRESH_BYTES, randomGive } from '../../protocol/wire/random-messages.ts';
-import { partOf, SESSION_RANDOM } from '../../protocol/wire/sessions.ts';
+import { partOf, SESSION_CALIBRATION, SESSION_MOST_BYTES, SESSION_RANDOM } from '../../protocol/wire/sessions.ts';
 import { buildFirmware } from '../../scripts/build.mjs';
 import { makeChip } from '../board/adc-model.ts';
 import { espruinoBinary } from '../espruino/process.ts';
@@ -33,6 +33,8 @@ export interface FirmwareMeasurement {
     /** At most so many on the board, and that part of what it has. */
     boardAtMost: number;
     boardPercent: number;
+    /** The same while the longest message of a session is being put together: all of it but the last part is there. */
+    boardAtFullest: number;
   } | null;
 }
 
@@ -69,7 +71,11 @@ export async function measureFirmware(): Promise<FirmwareMeasurement> {
   // the prelude keeps in variables what on the board is flash
   const preludeAlone = (await run(';', 'ram', steps, inFlash.flash)).variables;
   const linux = inFlash.variables - preludeAlone;
-  const boardAtMost = Math.ceil((linux * LINUX_VARIABLE_BYTES) / BOARD_VARIABLE_BYTES);
+  const onBoard = (variables: number) => Math.ceil((variables * LINUX_VARIABLE_BYTES) / BOARD_VARIABLE_BYTES);
+  const boardAtMost = onBoard(linux);
+  const filling = [...steps, { receive: longMessage(), toMs: RUN_MS + 1000 }];
+  const filled = await run(code, 'flash', filling);
+  const filledPrelude = (await run(';', 'ram', filling, inFlash.flash)).variables;
   return {
     ...size,
     variables: {
@@ -77,6 +83,7 @@ export async function measureFirmware(): Promise<FirmwareMeasurement> {
       linuxCodeInRam: (await run(code, 'ram', steps)).variables - preludeAlone,
       boardAtMost,
       boardPercent: Math.round((1000 * boardAtMost) / BOARD_VARIABLES) / 10,
+      boardAtFullest: onBoard(filled.variables - filledPrelude),
     },
   };
 }
@@ -91,6 +98,15 @@ function answerTo(serial: Uint8Array): Uint8Array {
     return Buffer.from(encodeFrame(encodeMessage({ type: LINK_TELL, ...give }), nodeNatives), 'latin1');
   }
   throw new Error('the firmware asks for no random bytes');
+}
+
+/** Every part but the last of the longest message that a session can have. */
+function longMessage(): Uint8Array {
+  const body = new Uint8Array(SESSION_MOST_BYTES);
+  const frames = Array.from({ length: SESSION_MOST_PARTS - 1 }, (_, n) =>
+    encodeFrame(encodeMessage({ type: LINK_TELL, ...partOf(SESSION_CALIBRATION, 1, body, n) }), nodeNatives),
+  );
+  return Buffer.from(frames.join(''), 'latin1');
 }
 
 /** `npm run -s measure -- firmware [--json]` */
