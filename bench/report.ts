@@ -1,6 +1,7 @@
 /** The result of a run: what the meters say, what the provider saw, and how far both are from the simulated truth. */
 import { type BilledPart, feesAgree } from './fees.ts';
 import type { ControlOutcome } from './happenings.ts';
+import { type SoldMonth, salesAgree } from './sold.ts';
 import { type ProviderResult, sumsAgree } from './supply.ts';
 
 export interface HouseholdResult {
@@ -45,6 +46,8 @@ export interface RunReport {
   control: ControlOutcome;
   /** Bills that proved their fees and were taken. */
   bills: BilledPart[];
+  /** What was sold without a name, and what was paid for it. */
+  sold: SoldMonth[];
   simulatedSecondsPerSecond: number;
 }
 
@@ -78,6 +81,8 @@ export interface ReportInput {
   control: ControlOutcome;
   /** Bills that proved their fees and were taken. */
   bills: BilledPart[];
+  /** What was sold without a name, and what was paid for it. */
+  sold: SoldMonth[];
   simulatedSecondsPerSecond: number;
 }
 
@@ -137,6 +142,7 @@ export function makeReport(input: ReportInput): RunReport {
     releases: input.releases,
     control: input.control,
     bills: input.bills,
+    sold: input.sold,
     simulatedSecondsPerSecond: Math.round(input.simulatedSecondsPerSecond),
   };
 }
@@ -148,7 +154,8 @@ export const isGood = (report: RunReport): boolean =>
   report.provider.rejected === 0 &&
   report.withinClass &&
   report.sumsAgree &&
-  feesAgree(report.bills);
+  feesAgree(report.bills) &&
+  salesAgree(report.sold);
 
 const kwh = (wh: number): string => (wh / 1000).toFixed(3);
 const signed = (percent: number): string => `${percent > 0 ? '+' : ''}${percent.toFixed(2)} %`;
@@ -192,6 +199,7 @@ export function formatReport(report: RunReport, k: number): string {
     ...releaseLine(report),
     ...controlLine(report),
     ...billLines(report),
+    ...soldLines(report),
     ...supplyLines(report),
   ].join('\n');
 }
@@ -210,6 +218,18 @@ function supplyLines({ providers, sumsAgree }: RunReport): string[] {
     return `${name}: ${readings} of ${expected.readings} readings of its customers, ${billed}`;
   });
   return [...each, sumsAgree ? 'each provider has its own customers’ sums' : 'the sums of the providers DO NOT agree'];
+}
+/** Where something was sold without a name. */
+function soldLines({ sold, households }: RunReport): string[] {
+  const lines = sold
+    .filter(({ soldMwh }) => soldMwh > 0)
+    .map(({ id, soldMwh, sold: count, credits, milliCent, agrees }) => {
+      const name = households.find((one) => one.id === id)!.name;
+      const paid = credits === null ? 'not paid yet' : `${credits} credits, ${(milliCent! / 100_000).toFixed(2)} paid`;
+      return `${name}: sold ${kwh(soldMwh / 1000)} kWh without a name, ${count} credentials, ${paid}${agrees ? '' : ': DOES NOT AGREE'}`;
+    });
+  if (lines.length === 0) return [];
+  return [...lines, salesAgree(sold) ? 'what was sold is paid, to the credit' : 'what was sold is NOT what was paid'];
 }
 /** Where a month, or a contract, has ended. */
 function billLines({ bills }: RunReport): string[] {

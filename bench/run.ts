@@ -1,9 +1,9 @@
 /** A run from start to report: brings the neighbourhood up, lets the days pass, asks every party for its own figures. */
 
 import { basename } from 'node:path';
-import type { QuarterHour, ReportRow } from '../gateway/web/household-view.ts';
+import type { QuarterHour, ReportRow, SellingView } from '../gateway/web/household-view.ts';
 import type { ReceivedBill } from '../operator/provider/bills.ts';
-import { DAY_MS } from '../protocol/time/slots.ts';
+import { DAY_MS, SLOTS_PER_DAY, slotOf } from '../protocol/time/slots.ts';
 import { type Conductor, wholeSlotsBetween } from './conductor.ts';
 import { type BilledPart, billedParts } from './fees.ts';
 import type { GatewayTotals, Neighbourhood } from './neighbourhood.ts';
@@ -11,6 +11,7 @@ import type { RunOptions } from './options.ts';
 import type { Progress } from './progress.ts';
 import { CLASS_FLOOR_WH, makeReport, type RunReport } from './report.ts';
 import { defaultScenarioFile, extendScenario, readScenario, type Scenario } from './scenario.ts';
+import { type SoldMonth, soldMonths } from './sold.ts';
 import { expectedSums, type ProviderResult } from './supply.ts';
 import { readTrace, type TraceGap } from './trace.ts';
 
@@ -116,8 +117,25 @@ export async function runDays(
     releases: releases.map(({ version, gateways, meters }) => ({ version, gateways, meters })),
     control: neighbourhood.control,
     bills: await billsOf(scenario, conductor),
+    sold: await soldOf(scenario, conductor, endMs),
     simulatedSecondsPerSecond: (endMs - startMs) / 1000 / seconds,
   });
+}
+
+/** What each household sold without a name, by its own gateway. */
+async function soldOf({ selling }: Scenario, { connected }: Conductor, endMs: number): Promise<SoldMonth[]> {
+  if (!selling) return [];
+  const { windowSlots = SLOTS_PER_DAY, value } = selling;
+  const months = await Promise.all(
+    connected.map(async ({ household, gateway }) =>
+      soldMonths(household.id, (await gateway.ask('selling')) as SellingView | null, {
+        endSlot: slotOf(endMs),
+        windowSlots,
+        value,
+      }),
+    ),
+  );
+  return months.flat();
 }
 
 /** What the providers were paid, each beside the same fee in the clear. */

@@ -25,6 +25,7 @@ export function addHouse(server: PageServer, view: HouseholdView): void {
     log: view.logState(),
   }));
 
+  server.get('/api/selling', async () => ({ nowMs: view.nowMs(), selling: view.selling() }));
   server.get('/api/supply', async () => ({ nowMs: view.nowMs(), supply: view.supply() }));
   server.get('/api/supply/others', async () => {
     try {

@@ -144,6 +144,10 @@ const operations: Record<string, Described> = {
     summary: 'Who supplies the household',
     answer: { type: 'object', required: ['nowMs', 'supply'] },
   },
+  '/api/selling': {
+    summary: 'What is sold without a name: the wallet by month, and what the control centre could see of it',
+    answer: { type: 'object', required: ['nowMs', 'selling'] },
+  },
   '/api/appliances/found': {
     summary:
       'What the house’s own power shows of its appliances, at most two days; found in the gateway and told to nobody',

@@ -25,6 +25,7 @@ const good: ReportInput = {
   releases: [{ version: 1, gateways: 2, meters: 2 }],
   control: { sent: 0, heard: 0, relaysOff: 0 },
   bills: [],
+  sold: [],
   simulatedSecondsPerSecond: 5123.4,
 };
 

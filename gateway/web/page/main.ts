@@ -20,6 +20,7 @@ import { formatEnergy } from './power.ts';
 import { type Choice, firstChoice, midnight, neighbour, type Range, rangeOf } from './range.ts';
 import { showRegisters } from './registers.ts';
 import { setUpReports, showReports } from './reports.ts';
+import { loadSelling } from './selling.ts';
 import { setUpSetup } from './setup.ts';
 import { loadSupply, setUpSupply } from './supply.ts';
 import { texts } from './texts/texts.ts';
@@ -111,7 +112,7 @@ async function loadHouse(): Promise<void> {
     situation.setup = house.setup;
     showHouse(house);
     showNotices(situation);
-    await Promise.all([loadBill(), loadSupply(), loadAppliances(), loadFound(shown())]);
+    await Promise.all([loadBill(), loadSupply(), loadAppliances(), loadSelling(), loadFound(shown())]);
   } catch {
     // The line is lost: the notice says so, and the next time tries again.
   }

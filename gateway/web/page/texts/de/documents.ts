@@ -76,6 +76,17 @@ export const documents: Record<keyof typeof english, string> = {
   'supply.operator': 'Netzbetreiber',
   'supply.hint':
     'Der Netzbetreiber erfährt Ihre Zählerstände einmal im Jahr und wenn Versorger oder Bewohner wechseln. Der Zähler bleibt.',
+  'selling.title': 'Ohne Namen verkauft',
+  'selling.lead':
+    'Was Ihre Anlage einspeist, wird mit anonymen Berechtigungen, die Ihr Zähler selbst erzeugt, an die Leitstelle verkauft: Sie bezahlt den Monat und <strong>erfährt nie, wann Sie verkauft haben</strong>.',
+  'selling.month': 'Monat',
+  'selling.unused': 'Unbenutzt',
+  'selling.waiting': 'Unterwegs',
+  'selling.sold': 'Verkauft',
+  'selling.state': 'Stand',
+  'selling.seen': 'Was die Leitstelle sehen konnte',
+  'selling.hint':
+    'Unbenutzte Berechtigungen verfallen; was sie wert gewesen wären, bleibt in Ihrer Rechnung. Jede kWh wird einmal verkauft: Was hier steht, steht nicht in Ihrer Rechnung.',
   'found.title': 'Erkannte Geräte',
   'found.lead':
     'Was ein- oder ausgeschaltet wird, lässt die Leistung springen. An solchen Stufen unterscheidet dieses Gateway die Geräte, ganz von selbst. <strong>Nichts davon verlässt dieses Haus.</strong>',

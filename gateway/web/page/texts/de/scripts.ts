@@ -220,6 +220,23 @@ export const scripts: Texts = {
     until: 'bis',
     notKept: 'Nicht übernommen: {}.',
   },
+  selling: {
+    off: 'Es wird nichts verkauft: In diesem Gateway ist es ausgeschaltet.',
+    trouble: 'Etwas stimmt nicht: {}.',
+    none: 'Noch nichts: Berechtigungen werden vor dem Monat angemeldet, in dem sie gelten.',
+    registering: (registered: number, amount: number) =>
+      `${formatNumber(registered, 0)} von ${formatNumber(amount, 0)} angemeldet`,
+    ready: 'Wird verkauft',
+    settling: 'Der Monat wird abgerechnet',
+    waits: 'Wartet: Das Gateway versucht es wieder',
+    refused: 'Von der Leitstelle abgelehnt',
+    paid: (money: string) => `${money} bezahlt`,
+    named: (amount: number, sold: number | null) =>
+      `Unter Ihrem Namen: dass Sie wie alle ${formatNumber(amount, 0)} Berechtigungen für einen Monat haben${sold === null ? '; nach dem Monat, wie viele verkauft wurden.' : `, und dass ${formatNumber(sold, 0)} verkauft wurden.`}`,
+    nothingSeen: 'Von niemandem: noch nichts aus diesem Haus.',
+    seen: (sales: number, slots: number) =>
+      `Von niemandem: ${plural(sales, 'Verkauf', 'Verkäufe')} dieses Hauses in ${plural(slots, 'Viertelstunde', 'Viertelstunden')}, unter denen aller anderen, zu Zeiten, die Ihr Zähler gelost hat.`,
+  },
   found: {
     unnamed: (power) => `Etwas mit ${power}`,
     on: 'läuft gerade',

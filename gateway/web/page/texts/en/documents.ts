@@ -72,6 +72,17 @@ export const documents = {
   'supply.operator': 'Grid operator',
   'supply.hint':
     'The grid operator is told your registers once a year, and when provider or people change. The meter stays.',
+  'selling.title': 'Sold without a name',
+  'selling.lead':
+    'What your panels feed in is sold to the control centre with anonymous credentials that your meter makes: it pays you for the month, and <strong>never learns when you sold</strong>.',
+  'selling.month': 'Month',
+  'selling.unused': 'Unused',
+  'selling.waiting': 'On the way',
+  'selling.sold': 'Sold',
+  'selling.state': 'State',
+  'selling.seen': 'What the control centre could see',
+  'selling.hint':
+    'Credentials that are not used lapse; what they were for stays in your bill. Each kWh is sold once: what stands here is not in your bill.',
   'found.title': 'Appliances that were found',
   'found.lead':
     'Whatever is switched on or off makes the power jump. From such steps this gateway tells appliances apart, by itself. <strong>Nothing of it leaves this house.</strong>',

@@ -212,6 +212,23 @@ export const scripts = {
     until: 'until',
     notKept: 'Not kept: {}.',
   },
+  selling: {
+    off: 'Nothing is sold: it is switched off in this gateway.',
+    trouble: 'Something is wrong: {}.',
+    none: 'Nothing yet: credentials are registered before the month in which they are used.',
+    registering: (registered: number, amount: number) =>
+      `${formatNumber(registered, 0)} of ${formatNumber(amount, 0)} registered`,
+    ready: 'Selling',
+    settling: 'The month is being settled',
+    waits: 'Waits: the gateway tries again',
+    refused: 'Refused by the control centre',
+    paid: (money: string) => `${money} paid`,
+    named: (amount: number, sold: number | null) =>
+      `Under your name: that you have ${formatNumber(amount, 0)} credentials for a month, like everybody${sold === null ? '; after the month, how many were sold.' : `, and that ${formatNumber(sold, 0)} were sold.`}`,
+    nothingSeen: 'From nobody: nothing of this house yet.',
+    seen: (sales: number, slots: number) =>
+      `From nobody: ${plural(sales, 'sale', 'sales')} of this house in ${plural(slots, 'quarter hour', 'quarter hours')}, among those of all others, at times drawn by your meter.`,
+  },
   found: {
     unnamed: (power: string) => `Something of ${power}`,
     on: 'on now',
