@@ -109,9 +109,8 @@ export class BusReceiver {
   /** Of the beacon; 0: none was heard, every epoch is taken. */
   epoch = 0;
   counters: BusCounters = { messages: 0, badLength: 0, badTag: 0, oldEpoch: 0, repeated: 0, flooded: 0 };
-  /** Nonces of whole messages, by name: this epoch's and the one's before. */
-  current: Record<string, number> = {};
-  before: Record<string, number> = {};
+  /** Epochs of whole messages by their nonces: this epoch's, the one's before, and what comes from clocks that are ahead. */
+  nonces: Record<string, number> = {};
   /** Messages of this epoch. */
   count = 0;
   waiting: Unfinished[] = [];
@@ -125,8 +124,9 @@ export class BusReceiver {
   /** The beacon's, or one's own clock's. An epoch that is not later changes nothing. */
   enterEpoch(epoch: number): void {
     if (epoch <= this.epoch) return;
-    this.before = epoch === this.epoch + 1 ? this.current : {};
-    this.current = {};
+    const kept: Record<string, number> = {};
+    for (const nonce of Object.keys(this.nonces)) if (this.nonces[nonce] >= epoch - 1) kept[nonce] = this.nonces[nonce];
+    this.nonces = kept;
     this.epoch = epoch;
     this.count = 0;
     this.waiting = this.waiting.filter((one) => one.epoch >= epoch - 1);
@@ -134,8 +134,7 @@ export class BusReceiver {
 
   /** Nonces are forgotten as in a restart: every message is known by its id, too. */
   forget(): void {
-    this.before = {};
-    this.current = {};
+    this.nonces = {};
     this.waiting = [];
   }
 
@@ -160,17 +159,18 @@ export class BusReceiver {
       return null;
     }
     const epoch = new DataView(frame.buffer, frame.byteOffset, frame.length).getUint32(1, false);
-    if (this.epoch !== 0 && (epoch < this.epoch - 1 || epoch > this.epoch + 1)) {
+    // a later one is taken: who has missed beacons must still hear the next
+    if (this.epoch !== 0 && epoch < this.epoch - 1) {
       counters.oldEpoch++;
       return null;
     }
     const nonce = nameOf(frame.subarray(5, PART_AT));
-    if (this.current[nonce] || this.before[nonce]) {
+    if (this.nonces[nonce] !== undefined) {
       counters.repeated++;
       return null;
     }
     const bytes = new Uint8Array(frame.subarray(HEAD_BYTES, frame.length - TAG_BYTES));
-    if (parts === 1) return this.finish(nonce, bytes);
+    if (parts === 1) return this.finish(nonce, epoch, bytes);
     return this.gather(nonce, epoch, part, parts, bytes);
   }
 
@@ -203,16 +203,16 @@ export class BusReceiver {
       message.set(piece, at);
       at += piece.length;
     }
-    return this.finish(nonce, message);
+    return this.finish(nonce, epoch, message);
   }
 
-  finish(nonce: string, message: Uint8Array): Uint8Array | null {
+  finish(nonce: string, epoch: number, message: Uint8Array): Uint8Array | null {
     if (this.count >= this.limits.perEpoch) {
       this.counters.flooded++;
       return null;
     }
     this.count++;
-    this.current[nonce] = 1;
+    this.nonces[nonce] = epoch;
     this.counters.messages++;
     return message;
   }
