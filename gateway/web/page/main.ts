@@ -12,6 +12,7 @@ import { type House, setUpRecord, showHouse } from './assurance.ts';
 import { loadBill, setUpBill } from './bill.ts';
 import { DayChart } from './chart.ts';
 import { setUpClampCheck } from './clamp.ts';
+import { loadDisclosures, setUpDisclosures } from './disclosures.ts';
 import { loadFound, setUpFound } from './found.ts';
 import { listen } from './gateway.ts';
 import { type Situation, showNotices } from './notices.ts';
@@ -112,7 +113,14 @@ async function loadHouse(): Promise<void> {
     situation.setup = house.setup;
     showHouse(house);
     showNotices(situation);
-    await Promise.all([loadBill(), loadSupply(), loadAppliances(), loadSelling(), loadFound(shown())]);
+    await Promise.all([
+      loadBill(),
+      loadSupply(),
+      loadAppliances(),
+      loadSelling(),
+      loadDisclosures(),
+      loadFound(shown()),
+    ]);
   } catch {
     // The line is lost: the notice says so, and the next time tries again.
   }
@@ -146,6 +154,7 @@ byId('day-last').addEventListener('click', () => choose('last-24-hours'));
 setUpClampCheck();
 setUpReports();
 setUpBill();
+setUpDisclosures();
 setUpAppliances();
 setUpFound(() => loadFound(shown()));
 setUpSetup(() => void loadHouse());
