@@ -157,13 +157,13 @@ export class SimulatedMeter {
     const sealed = this.#seal(REQUEST_SEAL, head, Buffer.concat([coin.id, coin.signature]));
     return this.#send('request', encodeRequest({ ...whole, sealed }), piece.validUntil, [], [coin]);
   }
-  /** Seen coins become new ones. */
-  exchange(coins: Coin[]): Sent {
+  /** Seen coins become new ones. @param under their key, where it is another than the one in force */
+  exchange(coins: Coin[], under: Uint8Array = this.key.keyId): Sent {
     const tokens = coins.map(() => this.#token());
     for (const coin of coins) coin.state = 'reserved';
     const blinded = tokens.map((token) => token.blinded);
     const head = exchangeHead(this.key.keyId, blinded, coins.length);
-    const plaintext = Buffer.concat(coins.flatMap(({ id, signature }) => [this.key.keyId, id, signature]));
+    const plaintext = Buffer.concat(coins.flatMap(({ id, signature }) => [under, id, signature]));
     const sealed = this.#seal(EXCHANGE_SEAL, head, plaintext);
     const message = encodeExchange({ keyId: this.key.keyId, blinded, coins: coins.length, sealed });
     return this.#send('exchange', message, Number.POSITIVE_INFINITY, tokens, coins);

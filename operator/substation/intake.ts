@@ -156,6 +156,7 @@ export class Intake {
       const identities = shown.map(({ coin, key }) => this.#books.identityOf(coin, key));
       const once = new Set(identities.map((identity) => Buffer.from(identity).toString('hex'))).size;
       if (once !== identities.length || identities.some((identity) => free.get(identity))) return false;
+      if (shown.some(({ key }) => key.revokedMs !== 0 && this.#isExhausted(key, shown.length))) return false;
       identities.forEach((identity, i) => {
         insert.run(identity, shown[i].key.keyId, id);
       });
@@ -165,6 +166,14 @@ export class Intake {
     });
     if (held) counters.add(entry.kind === 'request' ? 'requests' : 'exchanges');
     else this.#refuse(id, entry, X_USED);
+  }
+
+  /** A revoked key may be in other hands: no more of its coins are recouped than were ever signed. */
+  #isExhausted({ keyId }: OwnKey, more: number): boolean {
+    const { database } = this.#books;
+    const count = (sql: string): number => database.prepare(sql).get(keyId)!.n as number;
+    const signed = count('SELECT coalesce(sum(count), 0) AS n FROM issued WHERE keyId = ?');
+    return count('SELECT count(*) AS n FROM coins WHERE keyId = ?') + more > signed;
   }
 
   #pieceFlaw(piece: Piece, key: OwnKey | undefined): number | null {
