@@ -11,6 +11,7 @@ import { FoundAppliances } from './appliances-found/found.ts';
 import { type Attestation, METER_IMAGE, openAttestation } from './attestation/open.ts';
 import type { Billing } from './billing/billing.ts';
 import { openBilling } from './billing/open.ts';
+import { MeterCalibration } from './calibration/calibration.ts';
 import type { GatewayConfig } from './config.ts';
 import { HouseholdControl } from './control/start.ts';
 import type { Door } from './door/door.ts';
@@ -45,6 +46,7 @@ export class Gateway {
   /** What the meter keeps here under its seal. */
   readonly sealed: SealedValuesStore;
   readonly randomness: MeterRandomness;
+  readonly calibration: MeterCalibration;
   /** Talks with the meter about its program. */
   readonly images: MeterImages;
   /** Null: meter and gateway are updated by hand. */
@@ -172,6 +174,14 @@ export class Gateway {
     });
     this.ledger.attach(this.store, this.link.sessions);
     this.sealed = new SealedValuesStore(config.dataDir, this.link.sessions);
+    this.calibration = new MeterCalibration({
+      sessions: this.link.sessions,
+      dataDir: config.dataDir,
+      clock,
+      sign: async (message) =>
+        (await this.identity.household?.requestIdentity('household', 'calibration')?.sign(message)) ?? null,
+      log,
+    });
     this.randomness = new MeterRandomness({
       sessions: this.link.sessions,
       randomBytes: async (length) => (await this.identity.tpm()).randomBytes(length),
@@ -232,6 +242,7 @@ export class Gateway {
         })
       : null;
     this.household = new Household({
+      calibration: this.calibration,
       householdName: config.householdName,
       clock,
       store: this.store,
@@ -281,6 +292,7 @@ export class Gateway {
   /** Looks what is due: called whenever time has moved. */
   tick(): void {
     this.link.tick();
+    this.calibration.tick(this.link.boot);
     this.images.tick();
     this.updates?.tick();
     this.identity.household?.tick();
@@ -334,6 +346,7 @@ export class Gateway {
     if (question === 'changeProvider') return this.yearly?.supply?.change(argument) ?? null;
     if (question === 'moveOut') return this.yearly?.supply?.moveOut(argument) ?? null;
     if (question === 'ledger') return this.ledger.report();
+    if (question === 'calibration') return this.calibration.view();
     if (question === 'sealedValues') return this.sealed.report();
     if (question === 'registers') return this.yearly?.registers.rows() ?? [];
     if (question === 'appliances') return this.household.appliances();
@@ -360,6 +373,7 @@ export class Gateway {
     await this.billing?.close();
     await this.attestation?.close();
     await this.identity.close();
+    this.calibration.close();
     this.sealed.close();
     this.found.close();
     this.store.close();

@@ -19,6 +19,7 @@ import {
 import type { FoundAppliances } from './appliances-found/found.ts';
 import type { AttestationAgent } from './attestation/agent.ts';
 import type { Billing } from './billing/billing.ts';
+import type { MeterCalibration } from './calibration/calibration.ts';
 import { type Control, PolicyError } from './control/control.ts';
 import type { HouseholdIdentity } from './identity/household-identity.ts';
 import type { HouseholdLedger } from './ledger/household-ledger.ts';
@@ -29,6 +30,8 @@ import type { Uplink } from './uplink/uplink.ts';
 import type {
   ApplianceRow,
   BillView,
+  CalibrationFit,
+  CalibrationPage,
   ControlView,
   DisclosureView,
   FoundDay,
@@ -65,6 +68,8 @@ export interface HouseholdParts {
   ledger: Pick<HouseholdLedger, 'month'>;
   /** Absent or null: this household sells nothing without a name. */
   selling?: Pick<HouseholdSelling, 'view'> | null;
+  /** Absent where no meter can be calibrated from here. */
+  calibration?: Pick<MeterCalibration, 'view' | 'addPoint' | 'fit' | 'finish' | 'swap' | 'begin'>;
   uplink: Pick<Uplink, 'connected' | 'pending' | 'trouble' | 'isSent'>;
   /** Null where this household is not billed here. */
   billing?: Pick<
@@ -111,7 +116,10 @@ export class Household implements HouseholdView {
 
   latest(): LivePoint | null {
     const live = this.#latest;
-    return live === null ? null : { ...toPoint(live), warnings: [...flagWords(live.flags), ...this.#warnings()] };
+    if (live === null) return null;
+    const phases = this.#parts.link.phasesOf(live);
+    const warnings = [...flagWords(live.flags), ...this.#warnings()];
+    return { ...toPoint(live), warnings, ...(phases.length > 0 && { phases }) };
   }
 
   onLive(listener: (point: LivePoint) => void): () => void {
@@ -261,6 +269,33 @@ export class Household implements HouseholdView {
   selling(): SellingView | null {
     return this.#parts.selling?.view() ?? null;
   }
+  calibration(): CalibrationPage | null {
+    return this.#parts.calibration?.view() ?? null;
+  }
+  async calibrationPoint(
+    real: { volts: number; watts: number; vars: number },
+    windows?: number,
+  ): Promise<CalibrationPage> {
+    await this.#calibration().addPoint(real, windows);
+    return this.#calibration().view();
+  }
+  async calibrate(keep: boolean): Promise<CalibrationFit> {
+    const { reversed, points, warnings } = keep ? await this.#calibration().finish() : this.#calibration().fit();
+    return { reversed, points, warnings };
+  }
+  async swapClamp(): Promise<CalibrationPage> {
+    await this.#calibration().swap();
+    return this.#calibration().view();
+  }
+  forgetPoints(): CalibrationPage {
+    this.#calibration().begin();
+    return this.#calibration().view();
+  }
+  #calibration(): NonNullable<HouseholdParts['calibration']> {
+    const { calibration } = this.#parts;
+    if (!calibration) throw new Error('no meter can be calibrated from here');
+    return calibration;
+  }
   ledger(month: number): LedgerMonth | null {
     return this.#parts.ledger.month(month);
   }
@@ -310,7 +345,7 @@ const slotRange = (fromMs: number, toMs: number): [number, number] => [
 const flagWords = (flags: number): string[] =>
   FLAG_WORDS.filter(([flag]) => (flags & flag) !== 0).map(([, words]) => words);
 
-const toPoint = (live: TimedLive): Omit<LivePoint, 'warnings'> => ({
+const toPoint = (live: TimedLive): Omit<LivePoint, 'warnings' | 'phases'> => ({
   unixMs: live.unixMs,
   powerW: live.powerMw / 1000,
   reactiveVar: live.reactiveMvar / 1000,

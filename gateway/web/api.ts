@@ -2,6 +2,7 @@
 import { Readable } from 'node:stream';
 import { DAY_MS } from '../../protocol/time/slots.ts';
 import { type PageRequest, type PageServer, SECURITY_HEADERS } from '../../web/page-server.ts';
+import { addCalibration } from './calibration-api.ts';
 import { csvOf } from './csv.ts';
 import { addHouse } from './house-api.ts';
 import type { HouseholdView } from './household-view.ts';
@@ -28,6 +29,7 @@ export function addApi(server: PageServer, api: Api): void {
   server.get('/api/openapi.json', async () => OPENAPI);
   addMeasured(server, api);
   addHouse(server, api.view);
+  addCalibration(server, api.view);
 }
 
 function addMeasured(server: PageServer, { view, live, isAllowed }: Api): void {

@@ -16,6 +16,14 @@ export interface LivePoint {
   exportMwh: number;
   /** Plain words for what the meter flags: `clamp looks reversed`, `sensor out of range` … */
   warnings: string[];
+  /** Where the meter measures three: L1, L2, L3, whose sum the power above is. Absent: one. */
+  phases?: PhasePoint[];
+}
+/** One phase of three, live; registers, bills and reports know the sum only. */
+export interface PhasePoint {
+  powerW: number;
+  voltageV: number;
+  currentA: number;
 }
 export interface MinutePoint {
   unixMs: number;
@@ -297,6 +305,33 @@ export interface SellingView {
   /** What the control centre saw of this household's sales, from nobody: so many in these slots, among those of all others. */
   seen: { slot: number; sales: number }[];
 }
+/** How the meter is calibrated, and what was ever written into it here. */
+export interface CalibrationPage {
+  /** Counts what was written into this meter; 0: as it was commissioned. */
+  number: number;
+  /** False: the meter works with a document that this gateway did not write. */
+  known: boolean;
+  reversed: boolean;
+  /** The meter is looking, or is keeping a document. */
+  busy: boolean;
+  /** Points that were taken, not written yet. */
+  points: { volts: number; watts: number; vars: number; seenWatts: number }[];
+  /** Newest first. */
+  history: { n: number; atMs: number; digest: string; reversed: boolean; signed: boolean; points: PointError[] }[];
+}
+/** Of a known load: by how much of its apparent power the meter was off, and is. Null where nothing was on. */
+export interface PointError {
+  watts: number;
+  beforePercent: number | null;
+  afterPercent: number | null;
+}
+/** What the points come to. */
+export interface CalibrationFit {
+  reversed: boolean;
+  points: PointError[];
+  /** In plain words. */
+  warnings: string[];
+}
 export interface HouseholdView {
   readonly householdName: string;
   nowMs(): number;
@@ -358,6 +393,15 @@ export interface HouseholdView {
   ledger(month: number): LedgerMonth | null;
   /** A log that was changed is closed and kept, and a new one begun: what is stored now counts as it is, marked as late. @throws Error in words */
   beginLogAnew(): Promise<LogState>;
+  /** Null where no meter can be calibrated from here. */
+  calibration(): CalibrationPage | null;
+  /** Has the meter look while this is really on its mains, a window a second. @throws Error in plain words */
+  calibrationPoint(real: { volts: number; watts: number; vars: number }, windows?: number): Promise<CalibrationPage>;
+  /** What the points come to; with `keep` it is signed and kept in the meter. @throws Error in plain words */
+  calibrate(keep: boolean): Promise<CalibrationFit>;
+  /** Turns the clamp round in software, or forgets the points that were taken. @throws Error in plain words */
+  swapClamp(): Promise<CalibrationPage>;
+  forgetPoints(): CalibrationPage;
   /** Whether the meter, the grid side are reachable now, and how much waits to be delivered. */
   connection(): { meter: boolean; grid: boolean; pendingReports: number };
   /** Asks the meter whether its clamp is the right way round, while a resistive load above 500 W is on. */

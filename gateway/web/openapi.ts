@@ -100,6 +100,30 @@ const operations: Record<string, Described> = {
     summary: 'The registers under their OBIS codes',
     answer: object({ nowMs, measuredMs: nullable(UNIX_MS), registers: list(named('Register')) }),
   },
+  '/api/calibration': {
+    summary: 'How the meter is calibrated, and what was ever written into it',
+    answer: object({
+      nowMs,
+      calibration: nullable(
+        object({
+          number: integer('Counts what was written; 0: as commissioned'),
+          known: truth('Whether this gateway wrote it, or found it first'),
+          reversed: truth('Whether the clamp is turned in software'),
+          busy: truth('Whether the meter is looking or writing'),
+          points: list(object({ volts: number('V'), watts: number('W'), vars: number('var'), seenWatts: number('W') })),
+          history: list(
+            object({
+              n: integer('Counts up'),
+              atMs: UNIX_MS,
+              digest: text('SHA-256 of the document, hexadecimal'),
+              reversed: truth('Whether the clamp was turned by it'),
+              signed: truth('Whether the household’s key signed it'),
+            }),
+          ),
+        }),
+      ),
+    }),
+  },
   '/api/day': {
     summary: 'Power by the minute and energy by the quarter hour, at most two days',
     parameters: RANGE,

@@ -7,6 +7,8 @@ import * as v from 'valibot';
 import type {
   ApplianceRow,
   BillView,
+  CalibrationFit,
+  CalibrationPage,
   ControlView,
   DisclosureView,
   FoundDay,
@@ -14,6 +16,7 @@ import type {
   LivePoint,
   LogState,
   MinutePoint,
+  PhasePoint,
   PriceRow,
   QuarterHour,
   ReportRow,
@@ -46,6 +49,8 @@ export class MemoryHousehold implements HouseholdView {
   state = { meter: true, grid: true, pendingReports: 2 };
   verdict: Awaited<ReturnType<HouseholdView['checkClamp']>> = { verdict: 'right', powerW: 1980, powerFactor: 0.99 };
   warnings: string[] = [];
+  /** Empty: one phase is measured. */
+  phases: PhasePoint[] = [];
   /** Nothing beside the measurement, unless a test furnishes it (house.ts). */
   house: House = bareHouse();
   /** What was typed to set the meter up. */
@@ -239,6 +244,32 @@ export class MemoryHousehold implements HouseholdView {
     this.house.log = { ok: true, reason: null, begunAnew: { times: 1, atMs: this.nowMs(), why } };
     return this.house.log;
   }
+  /** Points that were taken; what they come to is the gateway's own business (test/gateway/calibration). */
+  readonly calibrationPoints: { volts: number; watts: number; vars: number; seenWatts: number }[] = [];
+  calibrationNumber = 0;
+  calibration(): CalibrationPage {
+    const { calibrationNumber: number, calibrationPoints: points } = this;
+    return { number, known: true, reversed: false, busy: false, points, history: [] };
+  }
+  async calibrationPoint(real: { volts: number; watts: number; vars: number }): Promise<CalibrationPage> {
+    this.calibrationPoints.push({ ...real, seenWatts: 1.02 * real.watts });
+    return this.calibration();
+  }
+  async calibrate(keep: boolean): Promise<CalibrationFit> {
+    if (this.calibrationPoints.length === 0)
+      throw Object.assign(new Error('at least one known load is needed'), { name: 'ImplausibleCalibration' });
+    const points = this.calibrationPoints.map(({ watts }) => ({ watts, beforePercent: 2, afterPercent: 0 }));
+    if (keep) this.calibrationNumber++;
+    return { reversed: false, points, warnings: [] };
+  }
+  async swapClamp(): Promise<CalibrationPage> {
+    this.calibrationNumber++;
+    return this.calibration();
+  }
+  forgetPoints(): CalibrationPage {
+    this.calibrationPoints.length = 0;
+    return this.calibration();
+  }
   connection() {
     return { ...this.state };
   }
@@ -260,6 +291,7 @@ export class MemoryHousehold implements HouseholdView {
       importMwh: 4_218_377_250 + (this.#nowMs - NOW_MS),
       exportMwh: 2_964_018_500,
       warnings: this.warnings,
+      ...(this.phases.length > 0 && { phases: this.phases }),
     };
   }
 }
