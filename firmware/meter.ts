@@ -133,8 +133,7 @@ export class Meter {
     this.measure();
     this.link!.tick(this.live(uptimeMs), uptimeMs);
     const phases = this.phases;
-    if (phases)
-      this.link!.send({ type: LINK_PHASES, boot: this.journal.boot, uptimeMs: uptimeMs, bytes: phases.each });
+    if (phases) this.link!.send({ type: LINK_PHASES, boot: this.journal.boot, uptimeMs: uptimeMs, bytes: phases.each });
     if (this.relay.tick(uptimeMs)) this.link!.send(this.relayState());
     this.link!.afterWindow(this.clock.known ? this.clock.unixMs(uptimeMs) : 0, uptimeMs, !this.tidy());
   }

@@ -11,6 +11,16 @@ export const PIN_VOLTAGE = 34;
 /** ADC1 channel 7: burden of the current transformer, on its bias. */
 export const PIN_CURRENT = 35;
 
+/**
+ * Voltage and current of each phase, where three are measured. A voltage of its own for each: taken from another phase's by turning it
+ * a third of a cycle, it would be wrong by whatever the phases differ, and no bill may rest on that.
+ */
+export const PHASE_PINS: [voltage: number, current: number][] = [
+  [PIN_VOLTAGE, PIN_CURRENT],
+  [36, 32],
+  [39, 33],
+];
+
 /** GPIO 32–39 are channels 4–7 and 0–3 of ADC1. */
 export const ADC1_PINS = [36, 37, 38, 39, 32, 33, 34, 35];
 

@@ -65,7 +65,7 @@ export class VirtualBoard {
   #hostMs: number;
   #startedAtMs: number;
   #operationsBefore = 0;
-  #mains: MainsWave | null = null;
+  #mains: MainsWave[] = [];
   #armed: (PowerCut & { afterFlashOperations: number }) | null = null;
   #left = ''; // what went over the serial line before power failed
 

@@ -1,5 +1,5 @@
 /**
- * The ADC's two pins: a window of samples in one native call. (Espruino dialect; touches Espruino's globals.)
+ * Two of the ADC's pins, voltage and current of a phase: a window of samples in one native call. (Espruino dialect; touches Espruino's globals.)
  *
  * `E.mapInPlace(pins, readings, analogRead)` calls the native function for each pin without any interpreting in between,
  * voltage and current by turns, and allocates nothing. What it writes are parts of the range; they become codes
@@ -7,18 +7,20 @@
  */
 import { ADC_CODES } from '../../hardware/adc.ts';
 import { PAIRS_PER_WINDOW } from '../../hardware/board.ts';
-import { PIN_CURRENT, PIN_VOLTAGE } from '../../hardware/pins.ts';
 
 export class Adc {
   /** The last window's codes, voltage and current by turns. */
-  raw = new Uint16Array(2 * PAIRS_PER_WINDOW);
-  private readings = new Float32Array(2 * PAIRS_PER_WINDOW);
+  raw: Uint16Array;
+  private readings: Float32Array;
   private pins = new Uint8Array(2 * PAIRS_PER_WINDOW);
 
-  constructor() {
+  /** @param shared another phase's: both write into the same memory, one after the other */
+  constructor(voltagePin: number, currentPin: number, shared?: Adc) {
+    this.raw = shared ? shared.raw : new Uint16Array(2 * PAIRS_PER_WINDOW);
+    this.readings = shared ? shared.readings : new Float32Array(2 * PAIRS_PER_WINDOW);
     for (let n = 0; n < this.pins.length; n += 2) {
-      this.pins[n] = PIN_VOLTAGE;
-      this.pins[n + 1] = PIN_CURRENT;
+      this.pins[n] = voltagePin;
+      this.pins[n + 1] = currentPin;
     }
   }
 

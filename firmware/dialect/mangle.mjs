@@ -82,7 +82,7 @@ function shortNames(taken) {
   };
 }
 
-const KNOWN = [...namesOfInterpreter(), ...keysOf(nominalCalibration()), 'generator'];
+const KNOWN = [...namesOfInterpreter(), ...keysOf(nominalCalibration()), 'generator', 'phases'];
 
 /** Every word of the declarations: a few too many do no harm. */
 function namesOfInterpreter() {

@@ -22,6 +22,7 @@ import {
   LINK_IMAGE_STATE,
   LINK_LIVE,
   LINK_MEASUREMENT,
+  LINK_PHASES,
   LINK_READ,
   LINK_RECORD,
   LINK_REFUSED,
@@ -32,6 +33,7 @@ import {
   type Live,
   type MeterMessage,
   type MeterRecord,
+  type Phases,
   REFUSED_NOT_KEPT,
   type RelayState,
 } from '../../protocol/wire/link-messages.ts';
@@ -87,6 +89,8 @@ export class MeterIntake {
   hello: Hello | null = null;
   /** What the meter said last of its relay. */
   relay: RelayState | null = null;
+  /** What it said last of its phases: they belong to the LIVE of the same uptime. */
+  phases: Phases | null = null;
   readonly #knownMs: number;
   #meterId: string | null;
   #identified = false;
@@ -160,6 +164,7 @@ export class MeterIntake {
     else if (message.type === LINK_RECORD) this.#receiveRecord(message, nowMs);
     else if (message.type === LINK_CLAMP) this.#portion.clamps.push(message);
     else if (message.type === LINK_RELAY_STATE) this.relay = message;
+    else if (message.type === LINK_PHASES) this.phases = message;
     else if (message.type === LINK_IMAGE_STATE || message.type === LINK_MEASUREMENT || message.type === LINK_SAY)
       return; // link.ts hands them on
     else if (message.type === LINK_REFUSED) {

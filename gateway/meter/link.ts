@@ -32,9 +32,11 @@ import {
 } from '../../protocol/wire/link-messages.ts';
 import { nodeNatives } from '../../protocol/wire/node-natives.ts';
 import type { GatewayStore, NewReport, TimedLive } from '../store.ts';
+import type { PhasePoint } from '../web/household-view.ts';
 import type { BootTimes } from './boot-times.ts';
 import type { MeterChannel } from './channel.ts';
 import { ALARMS, type Intake, MeterIntake } from './intake.ts';
+import { phasesOf } from './phases.ts';
 import { MeterSessions } from './sessions.ts';
 import { isLater, type MeasuredSlot, measureSlots, type Progress, type RegisterPoint } from './slots.ts';
 
@@ -132,6 +134,12 @@ export class MeterLink {
   get boot(): number {
     return this.connected ? (this.#intake.hello?.boot ?? 0) : 0;
   }
+  /** The phases of a LIVE; empty where it said none: one phase is measured. */
+  phasesOf({ boot, uptimeMs }: Pick<Live, 'boot' | 'uptimeMs'>): PhasePoint[] {
+    const { phases } = this.#intake;
+    return phases?.boot === boot && phases.uptimeMs === uptimeMs ? phasesOf(phases) : [];
+  }
+
   /** What the meter said last of its relay; null where it never did. */
   get relay(): RelayState | null {
     return this.#intake.relay;

@@ -13,6 +13,7 @@ import type {
   Measurement,
   MeterMessage,
   MeterRecord,
+  Phases,
   ReadRecords,
   Refused,
   RelayCommand,
@@ -35,6 +36,7 @@ import {
   LINK_LIVE,
   LINK_MEASURE,
   LINK_MEASUREMENT,
+  LINK_PHASES,
   LINK_READ,
   LINK_RECORD,
   LINK_REFUSED,
@@ -63,6 +65,7 @@ import {
  *   MEASUREMENT 07  version u32 · length u32 · digest b32                                                                 41 B
  *   RELAY_STATE 08  state u8 · untilMs u53                                                                                10 B
  *   SAY         09  session u8 · message u8 · part u8 · parts u8 · bytes                                        6 … 261 B
+ *   PHASES      0a  boot u32 · uptimeMs u53 · bytes (12 B per phase)                                          14 … 269 B
  *   TIME        81  unixMs u53                                                                                             9 B
  *   ACK         82  number u32                                                                                             5 B
  *   READ        83  from u32                                                                                               5 B
@@ -281,6 +284,11 @@ layout<Measurement>(LINK_MEASUREMENT, 'MEASUREMENT', [
 layout<RelayState>(LINK_RELAY_STATE, 'RELAY_STATE', [
   { name: 'state', kind: within(U8, 0, 1) },
   { name: 'untilMs', kind: U53 },
+]);
+layout<Phases>(LINK_PHASES, 'PHASES', [
+  { name: 'boot', kind: COUNT },
+  { name: 'uptimeMs', kind: U53 },
+  { name: 'bytes', kind: REST },
 ]);
 layout<TimeCommand>(LINK_TIME, 'TIME', [{ name: 'unixMs', kind: UNIX_MS }]);
 layout<Ack>(LINK_ACK, 'ACK', [{ name: 'number', kind: U32 }]);

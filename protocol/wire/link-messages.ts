@@ -12,6 +12,7 @@
  *   MEASUREMENT  answer to MEASURE, some seconds later
  *   RELAY_STATE  answer to RELAY, and when the relay has fallen back by itself
  *   SAY          a part of a message of a session (sessions.ts)
+ *   PHASES       after LIVE, where three phases are measured: power, voltage and current of each, whose sum LIVE has
  *
  * gateway → meter
  *   TIME         the gateway's clock; the meter has none of its own after a power cut
@@ -51,6 +52,7 @@ export const LINK_IMAGE_STATE = 0x06;
 export const LINK_MEASUREMENT = 0x07;
 export const LINK_RELAY_STATE = 0x08;
 export const LINK_SAY = 0x09;
+export const LINK_PHASES = 0x0a;
 export const LINK_TIME = 0x81;
 export const LINK_ACK = 0x82;
 export const LINK_READ = 0x83;
@@ -255,5 +257,22 @@ export interface Tell {
   bytes: Uint8Array;
 }
 export type ImageCommand = ImageBegin | ImageData | ImageEnd | Measure;
-export type MeterMessage = Hello | Live | MeterRecord | Clamp | Refused | ImageState | Measurement | RelayState | Say;
+export interface Phases {
+  type: typeof LINK_PHASES;
+  boot: number;
+  uptimeMs: number;
+  /** A phase after the other: mW i32 (import +, export −), mV u32, mA u32, little-endian. */
+  bytes: Uint8Array;
+}
+export type MeterMessage =
+  | Hello
+  | Live
+  | MeterRecord
+  | Clamp
+  | Refused
+  | ImageState
+  | Measurement
+  | RelayState
+  | Say
+  | Phases;
 export type GatewayCommand = TimeCommand | Ack | ReadRecords | Status | CheckClamp | ImageCommand | RelayCommand | Tell;

@@ -165,6 +165,28 @@ browse(`what left this house, to whom and when, and what still waits; ${withChro
   t.regex(await row(0), /Refused$/);
 });
 
+browse(`three phases: each below their sum; ${withChromium}`, async (t) => {
+  const made = await open(t);
+  const { tab, view } = made;
+  view.phases = [
+    { powerW: 2300, voltageV: 230.4, currentA: 9.98 },
+    { powerW: -3450, voltageV: 231, currentA: 14.94 },
+    { powerW: 460, voltageV: 229.6, currentA: 2 },
+  ];
+  await logIn(tab, made);
+  view.measure(-690);
+  await tab.locator('[data-phase="3"]').waitFor();
+  t.deepEqual(await tab.locator('[data-phase]').allTextContents(), [
+    'Phase L11-0:36.7.02,300 W · 230.4 V · 9.98 A',
+    'Phase L21-0:56.7.0-3,450 W · 231.0 V · 14.94 A',
+    'Phase L31-0:76.7.0460 W · 229.6 V · 2.00 A',
+  ]);
+  t.is(await tab.locator('[data-code="1-0:16.7.0"]').textContent(), '-690 W');
+  view.phases = [];
+  view.measure(500);
+  await tab.locator('[data-phase]').first().waitFor({ state: 'detached' });
+});
+
 browse(`a silent meter is said, and its last value is never shown as the present; ${withChromium}`, async (t) => {
   const made = await open(t);
   const { tab, view } = made;

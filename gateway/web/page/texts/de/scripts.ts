@@ -83,6 +83,7 @@ export const scripts: Texts = {
     '1-0:14.7.0': 'Netzfrequenz',
     '1-0:13.7.0': 'Leistungsfaktor',
   },
+  phase: (number) => `Phase L${number}`,
   registersAt: (when) => `Gemessen ${when}.`,
   notices: {
     lineLost: 'Diese Seite hat ihr Gateway verloren.',

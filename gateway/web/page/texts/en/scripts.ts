@@ -77,6 +77,7 @@ export const scripts = {
     showAll: (rows: number) => `Show all ${formatNumber(rows, 0)} days`,
   },
   registers: Object.fromEntries(REGISTERS.map(({ code, label }) => [code, label])) as Words,
+  phase: (number: number) => `Phase L${number}`,
   registersAt: (when: string) => `Measured ${when}.`,
   notices: {
     lineLost: 'This page has lost its gateway.',
