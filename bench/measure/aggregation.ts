@@ -139,7 +139,7 @@ class PvssCase {
   }
 }
 
-type Prio3Report = { nonce: Uint8Array } & Awaited<ReturnType<Prio3Sum['shard']>>;
+type Prio3Report = { nonce: Buffer } & Awaited<ReturnType<Prio3Sum['shard']>>;
 
 class Prio3Case {
   readonly series = { client: [] as number[], server: [] as number[] };
@@ -151,7 +151,7 @@ class Prio3Case {
     const nonce = randomBytes(16);
     return { nonce, ...(await this.#vdaf.shard(value, nonce, randomBytes(this.#vdaf.randSize))) };
   }
-  async #prepare(report: Prio3Report) {
+  async #prepare(report: Prio3Report): Promise<bigint[][]> {
     const prepared = [];
     for (let aggregator = 0; aggregator < 2; aggregator++)
       prepared.push(
@@ -183,7 +183,7 @@ class Prio3Case {
       return made;
     });
     const sum = await timed(this.series.server, sample, async () => {
-      const outputs = [];
+      const outputs: bigint[][][] = [];
       for (const report of reports) outputs.push(await this.#prepare(report));
       const shares = [0, 1].map((a) =>
         this.#vdaf.aggregate(
