@@ -102,6 +102,7 @@ export class Gateway {
             store: this.store,
             tpm: () => this.identity.tpm(),
             household: this.identity.household,
+            calibrationClaim: () => this.calibration.claim,
             logClaim: () => this.billing?.logClaim ?? { state: 'none', begunAnew: 0 },
             sendToMeter: (command) => {
               // one question at a time: an update asks, too

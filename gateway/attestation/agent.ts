@@ -17,6 +17,7 @@ import {
 } from '../../protocol/attestation/attestation-result.ts';
 import {
   bindingOf,
+  type CalibrationClaim,
   type Claims,
   encodeClaims,
   encodeEvidence,
@@ -79,6 +80,8 @@ export interface AgentOptions {
   software: readonly MeasuredFile[];
   /** How the household's log is; absent: it keeps none. */
   logClaim?(): LogClaim;
+  /** What the meter is calibrated with. */
+  calibrationClaim?(): CalibrationClaim;
   /** The verifier found everything in order, and had not before. */
   onTrusted?(): void;
   log(line: string): void;
@@ -267,6 +270,7 @@ export class AttestationAgent {
       files: store.meta(EXPLAIN) === '1' ? software : [],
       measurement,
       log: this.#options.logClaim?.() ?? { state: 'none', begunAnew: 0 },
+      calibration: this.#options.calibrationClaim?.(),
     };
     const { attest, signature } = await device.quote(MEASURED_PCRS, bindingOf(nonce, encodeClaims(claims)));
     const evidence = encodeEvidence({ ...claims, nonce, quote: attest, signature });

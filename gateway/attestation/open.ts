@@ -3,7 +3,7 @@
  */
 import { createHash, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import type { LogClaim } from '../../protocol/attestation/evidence.ts';
+import type { CalibrationClaim, LogClaim } from '../../protocol/attestation/evidence.ts';
 import { ServiceError } from '../../protocol/services/call.ts';
 import type { Clock } from '../../protocol/time/clock.ts';
 import type { ImageCommand } from '../../protocol/wire/link-messages.ts';
@@ -32,6 +32,8 @@ export interface OpenAttestationOptions {
   household: Pick<HouseholdIdentity, 'requestIdentity' | 'attestation' | 'pseudonymOf'>;
   /** How the household's log is; absent: it keeps none. */
   logClaim?(): LogClaim;
+  /** What the meter is calibrated with. */
+  calibrationClaim?(): CalibrationClaim;
   /** To the meter; it answers with `heard`. */
   sendToMeter(command: ImageCommand): void;
   clock: Clock;
@@ -82,6 +84,7 @@ export function openAttestation(options: OpenAttestationOptions): Attestation {
     },
     software: measureSoftware(),
     logClaim: options.logClaim,
+    calibrationClaim: options.calibrationClaim,
     onTrusted: () => passes.wake(),
     log,
   });

@@ -11,6 +11,7 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { type Calibration, checkCalibration, nominalCalibration } from '../../hardware/calibration.ts';
+import type { CalibrationClaim } from '../../protocol/attestation/evidence.ts';
 import { LABELS, labelled } from '../../protocol/crypto/labels.ts';
 import type { Clock } from '../../protocol/time/clock.ts';
 import {
@@ -100,9 +101,10 @@ export class MeterCalibration {
     options.sessions.on(SESSION_CALIBRATION, (body) => this.#receive(body));
   }
 
-  /** What the meter says is in force: 32 B, zeros for the board as drawn; null while it has not told. */
-  get digest(): Uint8Array | null {
-    return this.#digest;
+  /** For the verifier: what the meter says is in force, and whether it stands in the history. */
+  get claim(): CalibrationClaim {
+    if (this.#digest === null) return { state: 'untold', digest: null };
+    return { state: this.#isKnown() ? 'known' : 'unknown', digest: this.#digest };
   }
 
   /** To be called when time has moved. @param boot which start of the meter is heard; 0: none */

@@ -366,6 +366,7 @@ function knownAfter(before: KnownDevice | null, facts: DeviceFacts, trusted: boo
     clockMs: later ? clockMs : before.clockMs,
     gatewayVersion: newest(facts.gatewayVersion, before?.gatewayVersion),
     meterVersion: newest(facts.meterVersion, before?.meterVersion),
+    calibration: facts.calibration ?? before?.calibration ?? null,
   };
 }
 

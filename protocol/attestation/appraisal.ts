@@ -59,6 +59,8 @@ export interface KnownDevice {
   /** Newest releases that were ever trusted here. */
   gatewayVersion: number | null;
   meterVersion: number | null;
+  /** Digest of the meter's calibration, hexadecimal; null or absent where it never told. */
+  calibration?: string | null;
 }
 
 export type Severity = 'advisory' | 'suspended' | 'revoked';
@@ -111,6 +113,8 @@ export interface DeviceFacts {
   /** Releases; null where they are none that is accepted. */
   gatewayVersion: number | null;
   meterVersion: number | null;
+  /** Digest of the meter's calibration, hexadecimal; null where it has not told. */
+  calibration: string | null;
 }
 export interface Verdict {
   trusted: boolean;
@@ -144,9 +148,10 @@ export function appraise(input: AppraisalInput): Verdict {
     const gatewayVersion = judgeGateway(input, refusals, warnings); // 8, 11
     const meterVersion = judgeMeter(input, refusals, warnings); // 8, 11, 12
     judgeLog(input, warnings);
+    const calibration = judgeCalibration(input, warnings);
     judgeContinuity(input, quote, akName, refusals, warnings); // 13
     judgeRevocation(input, ekSerial, refusals, warnings); // 16
-    const facts = { ...identity, resetCount, restartCount, clockMs, gatewayVersion, meterVersion };
+    const facts = { ...identity, resetCount, restartCount, clockMs, gatewayVersion, meterVersion, calibration };
     return { trusted: refusals.length === 0, refusals, warnings, facts };
   } catch (error) {
     if (error instanceof Refused) return { trusted: false, refusals: [error.finding], warnings, facts: null };
@@ -410,6 +415,21 @@ function judgeLog({ evidence: { log } }: AppraisalInput, warnings: Finding<Warni
   if (log.state === 'changed') warnings.push(warning('log changed'));
   if (log.begunAnew > 0)
     warnings.push(warning('log begun anew', log.begunAnew === 1 ? 'once' : `${log.begunAnew} times`));
+}
+
+// The meter's calibration: by the gateway's word, too
+
+function judgeCalibration(
+  { evidence: { calibration }, known }: AppraisalInput,
+  warnings: Finding<WarningCode>[],
+): string | null {
+  if (!calibration?.digest) return null;
+  const digest = Buffer.from(calibration.digest).toString('hex');
+  const name = digest.slice(0, 8);
+  if (calibration.state === 'unknown') warnings.push(warning('calibration unknown', name));
+  else if (known?.calibration && known.calibration !== digest)
+    warnings.push(warning('calibration changed', `${known.calibration.slice(0, 8)}, now ${name}`));
+  return digest;
 }
 
 // 13 Restarts, and the past

@@ -2,7 +2,7 @@
  * What a gateway shows of itself and of its meter, and how it travels. Gateway → verifier; nobody else sees it.
  *
  *   offset  size
- *        0     1  version = 2
+ *        0     1  version = 3
  *        1    32  nonce         the verifier's challenge, as it came
  *       33     …  claims        see below
  *        …     2  length of the quote
@@ -20,6 +20,8 @@
  *        …    32  measurement     what the meter answered to its nonce (protocol/updates/measurement.ts), where it did
  *        …     1  log             0 keeps none · 1 in order · 2 waits to be checked · 3 was changed
  *        …     1  begun anew      how often the log was begun anew after a change; 255: as often or more
+ *        …     1  calibration      0 the meter has not told · 1 in the gateway's signed history · 2 not in it
+ *        …    32  its digest       SHA-256 of the document that is in force, zeros for the board as drawn; where the meter has told
  *
  * The quote's extraData is `bindingOf(nonce, claims)`: the TPM's signature covers every byte before the quote, so nothing can be
  * taken out of one evidence and put into another. What the meter is asked follows from the nonce (`meterNonceOf`): the gateway
@@ -30,7 +32,7 @@ import { LABELS, labelled } from '../crypto/labels.ts';
 import { SIGNATURE_BYTES } from '../crypto/p256.ts';
 import { ByteReader, ByteWriter, MalformedError } from '../wire/bytes.ts';
 
-export const EVIDENCE_VERSION = 2;
+export const EVIDENCE_VERSION = 3;
 export const NONCE_BYTES = 32;
 export const DIGEST_BYTES = 32;
 /** In base64url it has to fit into a request of 64 kB. */
@@ -73,6 +75,13 @@ export interface LogClaim {
   state: (typeof LOG_STATES)[number];
   begunAnew: number;
 }
+/** What the meter is calibrated with (gateway/calibration), by the gateway's word. */
+export const CALIBRATION_STATES = ['untold', 'known', 'unknown'] as const;
+export interface CalibrationClaim {
+  state: (typeof CALIBRATION_STATES)[number];
+  /** 32 B; null where the meter has not told. */
+  digest: Uint8Array | null;
+}
 export interface Claims {
   ekCertificate: Uint8Array;
   akCertificate: Uint8Array;
@@ -84,6 +93,8 @@ export interface Claims {
   /** 32 B; null where the meter did not answer. */
   measurement: Uint8Array | null;
   log: LogClaim;
+  /** Absent: the meter has not told. */
+  calibration?: CalibrationClaim;
 }
 export interface Evidence extends Claims {
   nonce: Uint8Array;
@@ -116,6 +127,9 @@ export function encodeClaims(claims: Claims): Uint8Array {
   writer.u8('measured', claims.measurement ? 1 : 0);
   if (claims.measurement) writer.bytes('measurement', claims.measurement, DIGEST_BYTES);
   writer.u8('log', LOG_STATES.indexOf(claims.log.state)).u8('begunAnew', Math.min(255, claims.log.begunAnew));
+  const { state, digest } = claims.calibration ?? { state: 'untold', digest: null };
+  writer.u8('calibration', CALIBRATION_STATES.indexOf(state));
+  if (state !== 'untold') writer.bytes('calibration.digest', digest!, DIGEST_BYTES);
   return writer.finish();
 }
 
@@ -169,6 +183,10 @@ export function decodeEvidence(bytes: Uint8Array): DecodedEvidence {
   const state = LOG_STATES[reader.u8('log')];
   if (state === undefined) throw reader.error('log', 'is no state of a log');
   const log = { state, begunAnew: reader.u8('begunAnew') };
+  const told = CALIBRATION_STATES[reader.u8('calibration')];
+  if (told === undefined) throw reader.error('calibration', 'is no state of a calibration');
+  const digest = told === 'untold' ? null : reader.bytes('calibration.digest', DIGEST_BYTES);
+  const calibration = { state: told, digest };
   const claims = bytes.subarray(claimsAt, reader.at);
   const quote = readSized(reader, 'quote', QUOTE_MOST_BYTES);
   const signature = reader.bytes('signature', SIGNATURE_BYTES);
@@ -183,6 +201,7 @@ export function decodeEvidence(bytes: Uint8Array): DecodedEvidence {
     files,
     measurement,
     log,
+    calibration,
     quote,
     signature,
     binding: bindingOf(nonce, claims),

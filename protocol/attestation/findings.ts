@@ -219,6 +219,20 @@ const WARNINGS = {
     UNSAFE,
     "The household's log was begun anew after a change ({problem}).",
   ),
+  'calibration changed': entry(
+    12,
+    'meter',
+    'configuration',
+    UNSAFE,
+    'The meter works with another calibration than before, signed by its household ({problem}).',
+  ),
+  'calibration unknown': entry(
+    12,
+    'meter',
+    'configuration',
+    UNSAFE,
+    'The meter works with a calibration that its gateway did not write ({problem}).',
+  ),
   'challenge unchecked': identity(6, UNSAFE, 'Whether the challenge was fresh was not checked.'),
   restarted: identity(13, UNSAFE, 'The TPM was started again since the last evidence ({problem}).'),
   resumed: identity(13, UNSAFE, 'The TPM was suspended and resumed since the last evidence ({problem}).'),
@@ -232,6 +246,7 @@ export type WarningCode = keyof typeof WARNINGS;
 
 /** Warnings that tell of the day and not of a weakness: they do not lower the result. */
 const PASSING: ReadonlySet<string> = new Set<WarningCode>([
+  'calibration changed',
   'restarted',
   'resumed',
   'clock unsafe',

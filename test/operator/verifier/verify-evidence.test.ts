@@ -92,5 +92,5 @@ test('evidence of a changed meter, without a maker to trust, of another form', a
     stderr: '--roots: is missing; without makers of TPMs to trust there is nothing to verify\n',
   });
   writeFileSync(file, 'no evidence');
-  t.like(await verify(file, ...trust), { code: 2, stderr: 'not evidence: evidence.version: is 110, not 2\n' });
+  t.like(await verify(file, ...trust), { code: 2, stderr: 'not evidence: evidence.version: is 110, not 3\n' });
 });

@@ -58,3 +58,25 @@ test('whatever bytes come, decoding ends with evidence or with the path of a fie
   );
   t.throws(() => decodeEvidence(new Uint8Array(EVIDENCE_MOST_BYTES + 1)), { instanceOf: MalformedError });
 });
+
+test('a calibration that is another one than before shows, and one that the gateway did not write', async (t) => {
+  const bench = await workbench(t);
+  const device = await bench.device();
+  const show = (state: 'known' | 'unknown', byte: number) => {
+    const { nonce } = bench.verifier.challenge(device.ekSerial);
+    const calibration = { state, digest: new Uint8Array(32).fill(byte) };
+    const bytes = device.evidence(nonce, { claims: { calibration } });
+    t.deepEqual(Buffer.from(decodeEvidence(bytes).calibration!.digest!), Buffer.alloc(32, byte));
+    bench.verifier.receive(device.ekSerial, bytes);
+    const [row] = bench.verifier.fleet();
+    return { state: row.state, warnings: row.warnings.filter((sentence) => sentence.includes('calibration')) };
+  };
+  t.deepEqual(show('known', 1), { state: 'trusted', warnings: [] });
+  t.deepEqual(show('known', 1), { state: 'trusted', warnings: [] });
+  const changed =
+    'The meter works with another calibration than before, signed by its household (01010101, now 02020202).';
+  t.deepEqual(show('known', 2), { state: 'trusted', warnings: [changed] });
+  t.deepEqual(show('known', 2).warnings, []);
+  const foreign = 'The meter works with a calibration that its gateway did not write (03030303).';
+  t.deepEqual(show('unknown', 3).warnings, [foreign]);
+});
