@@ -62,6 +62,8 @@ interface Waiting {
   saidMs: number[];
 }
 const TAKEN = Infinity;
+/** One of so many credentials, and fewer: they are looked for, not drawn until one is met. */
+const FEW = 8;
 interface Fetched {
   batch: Batch;
   sale: Sale;
@@ -177,6 +179,15 @@ export class SellingSales {
     const parts = this.tasks.parts;
     const picked: number[] = [];
     const total = count * month.perSale;
+    if (month.counts[STATE_HELD] * FEW < month.amount) {
+      const held: number[] = [];
+      let index = 0;
+      for (const byte of month.credentials) {
+        if ((byte & 7) === STATE_HELD) held.push(index);
+        index++;
+      }
+      while (picked.length < total) picked.push(held.splice(this.below(held.length), 1)[0]);
+    }
     while (picked.length < total) {
       const index = this.below(month.amount);
       if ((month.credentials[index] & 7) === STATE_HELD && picked.indexOf(index) < 0) picked.push(index);

@@ -52,12 +52,15 @@ class MeterStart {
   readonly vault: Vault;
   #work: (() => void)[] = [];
 
+  readonly #house: House;
   constructor(house: House) {
+    this.#house = house;
     this.vault = openVault(house.flash, house.natives);
     this.credentials = new Credentials(this.vault);
     this.ledger = new AllocationLedger(this.vault, house.records);
     const say = (session: number) => (body: Uint8Array) => {
       house.toGateway.push({ session, body: Uint8Array.from(body) });
+      house.said.push(Uint8Array.from(body));
       return true;
     };
     this.store = new SealedValues(new Sealer(this.vault), say(SESSION_STORE));
@@ -73,13 +76,14 @@ class MeterStart {
       store: this.store,
       ledger: this.ledger,
       credentials: this.credentials,
-      random: (length) => new Uint8Array(randomBytes(length)),
+      random: (length) => house.random(length),
       meterId: new Uint8Array(8).fill(7),
       say: say(SESSION_SELLING),
       complain: (what) => this.complaints.push(what),
     });
   }
   tick(unixMs: number, uptimeMs: number): void {
+    this.#house.played.push({ tick: [unixMs, uptimeMs] });
     this.session.tick(unixMs, uptimeMs);
     this.store.tick(unixMs, uptimeMs);
     for (let steps = 0; this.#work.length > 0; steps++) {
@@ -89,6 +93,7 @@ class MeterStart {
     this.vault.tidy();
   }
   hear(session: number, body: Uint8Array): void {
+    this.#house.played.push({ hear: [session, Buffer.from(body).toString('base64')] });
     if (session === SESSION_STORE) this.store.receive(body);
     else this.session.receive(body);
   }
@@ -115,10 +120,10 @@ export const withTerms = (
 export async function registeredHouse(
   t: ExecutionContext,
   chosen: CentreSettings = withTerms({}),
-  more: { enabled?: boolean; prepare?: (house: House) => void; slots?: number } = {},
+  more: { enabled?: boolean; prepare?: (house: House) => void; slots?: number; lateSlots?: number } = {},
 ): Promise<House> {
   const house = await House.open(t, {
-    with: { ...chosen, lateRegistrationMs: LATE_SLOTS * SLOT_MS },
+    with: { ...chosen, lateRegistrationMs: (more.lateSlots ?? LATE_SLOTS) * SLOT_MS },
     atMs: monthStartMs(MONTH + 1) - SLOTS_LEFT * SLOT_MS,
     ...more,
   });
@@ -147,6 +152,11 @@ export class House {
   sealed!: SealedValuesStore;
   meter!: MeterStart;
   line: Line = honest;
+  random = (length: number): Uint8Array => new Uint8Array(randomBytes(length));
+  /** Everything that the meter is told and that happens to it, for who plays it to another one. */
+  readonly played: ({ tick: [number, number] } | { hear: [number, string] } | { slot: [number, number] })[] = [];
+  /** All that it says. */
+  readonly said: Uint8Array[] = [];
   uptimeMs = 0;
   toGateway: { session: number; body: Uint8Array }[] = [];
   toMeter: { session: number; body: Uint8Array }[] = [];
@@ -288,6 +298,7 @@ export class House {
     await this.talk(TICKS_A_SLOT);
     this.clock.advanceTo(slotStartMs(slot + 1));
     this.records.add(slot, 0, exportMwh);
+    this.played.push({ slot: [slot, exportMwh] });
     this.meter.session.record();
     await this.rig.centre.advance(this.clock.nowMs());
     await this.talk(2);
