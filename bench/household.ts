@@ -29,7 +29,8 @@ export interface HouseholdOptions {
   id: string;
   name: string;
   board: VirtualBoard;
-  load: HouseholdLoad;
+  /** Of each phase: one, or three. */
+  loads: readonly HouseholdLoad[];
   truth: Truth;
   /** The house is switched on. */
   startMs: number;
@@ -44,7 +45,7 @@ export class Household {
   readonly truth: Truth;
   /** Wh that known outages may have cost: the meter was without power. */
   floorWh = 0;
-  #load: HouseholdLoad;
+  readonly #loads: readonly HouseholdLoad[];
   #endMs: number;
   /** The next whole second whose load the board has not seen. */
   #nextSecondMs: number;
@@ -55,7 +56,7 @@ export class Household {
     this.name = options.name;
     this.board = options.board;
     this.truth = options.truth;
-    this.#load = options.load;
+    this.#loads = options.loads;
     this.#endMs = options.endMs;
     this.#nextSecondMs = Math.ceil(options.startMs / 1000) * 1000;
   }
@@ -63,7 +64,7 @@ export class Household {
   /** Power on for the first time. */
   start(): void {
     this.board.start();
-    this.board.setMains(SWITCHED_OFF);
+    this.#switchOff();
   }
 
   /** The meter loses its power between two flash operations; `board.armCut` cuts inside of one. */
@@ -91,15 +92,23 @@ export class Household {
     this.#endMs = Number.POSITIVE_INFINITY;
   }
 
+  #switchOff(): void {
+    for (let phase = 0; phase < this.#loads.length; phase++) this.board.setMains(SWITCHED_OFF, phase);
+  }
+
   #nextSecond(): void {
     const secondMs = this.#nextSecondMs;
     this.#nextSecondMs += 1000;
     if (secondMs >= this.#endMs) {
-      this.board.setMains(SWITCHED_OFF);
+      this.#switchOff();
       return;
     }
-    const { wave, changed, powerW } = this.#load.at(secondMs);
-    if (changed || secondMs > this.#lastLoadMs + 1000) this.board.setMains(wave);
+    let powerW = 0; // of all phases together, as the grid's meter counts
+    this.#loads.forEach((load, phase) => {
+      const state = load.at(secondMs);
+      if (state.changed || secondMs > this.#lastLoadMs + 1000) this.board.setMains(state.wave, phase);
+      powerW += state.powerW;
+    });
     this.#lastLoadMs = secondMs;
     // A house whose meter has no power draws none through it.
     if (this.board.running) this.truth.add(secondMs, powerW);

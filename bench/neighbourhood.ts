@@ -27,7 +27,7 @@ import { type Installation, type Operators, prepareOperators } from './operators
 import { Party } from './party.ts';
 import type { Progress } from './progress.ts';
 import { Random, seedOf } from './random.ts';
-import { faultEvents, loadOf, type Scenario, type ScenarioHousehold } from './scenario.ts';
+import { faultEvents, loadsOf, type Scenario, type ScenarioHousehold } from './scenario.ts';
 import { cloneTpm, type RunningTpm, setUpTpms, startTpm } from './software-tpm.ts';
 import { Truth } from './truth.ts';
 
@@ -252,6 +252,9 @@ function tariffsOf({ households, providers }: Scenario, index: number): BenchTar
 /** The pages follow each other from `first` on; 0 is any free one for each, null none at all. */
 const nthPort = (first: number | null, n: number): number | null => (first ? first + n : first);
 
+/** Files of Storage, of each phase. */
+const CALIBRATIONS = ['calibration', 'calibration2', 'calibration3'];
+
 /** Chip, calibration, load and crystal of a household follow from the seed. */
 async function makeHousehold(
   spec: ScenarioHousehold,
@@ -260,6 +263,7 @@ async function makeHousehold(
 ): Promise<Household> {
   const { seed } = scenario;
   const chip = makeChip(seedOf(seed, 'chip', spec.id), spec.chip);
+  const calibration = JSON.stringify(calibrateChip(chip));
   const board = new VirtualBoard({
     bundle: loader,
     layout: UPDATE_LAYOUT,
@@ -267,14 +271,15 @@ async function makeHousehold(
     chip,
     storage: {
       firmware,
-      calibration: JSON.stringify(calibrateChip(chip)),
-      household: JSON.stringify({ generator: spec.pv !== undefined }),
+      // one converter and three front ends that were built alike
+      ...Object.fromEntries(CALIBRATIONS.slice(0, spec.phases).map((name) => [name, calibration])),
+      household: JSON.stringify({ generator: spec.pv !== undefined, phases: spec.phases }),
     },
     startMs: startMs - HOUSE_AFTER_METER_MS,
     driftPpm: new Random(seed, 'crystal', spec.id).between(-CRYSTAL_PPM, CRYSTAL_PPM),
   });
-  const load = await loadOf(spec, seed);
-  return new Household({ id: spec.id, name: spec.name, board, load, truth: new Truth(), startMs, endMs });
+  const loads = await loadsOf(spec, seed);
+  return new Household({ id: spec.id, name: spec.name, board, loads, truth: new Truth(), startMs, endMs });
 }
 
 /** The customer's step: types what the letter says. Waits until the gateway has its names. */

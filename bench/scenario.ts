@@ -10,7 +10,7 @@ import { AREA_PATTERN } from '../protocol/readings/area.ts';
 import { DAY_MS } from '../protocol/time/slots.ts';
 import { BENCH_TARIFFS, type BenchTariff } from './billing.ts';
 import type { ChipSpec } from './board/adc-model.ts';
-import { type ApplianceSpec, applianceSchema, type Preset, presetNames } from './loads/catalogue.ts';
+import { type ApplianceSpec, applianceSchema, type Preset, presetNames, presets } from './loads/catalogue.ts';
 import { nominalMains } from './loads/grid.ts';
 import { createHouseholdLoad, defaultPlace, type HouseholdLoad, type HouseholdSpec } from './loads/household-load.ts';
 import { Random } from './random.ts';
@@ -70,6 +70,8 @@ const householdSchema = v.strictObject({
   /** A recording in the UCI format instead of appliances; beside the scenario's file. */
   trace: v.optional(v.pipe(v.string(), v.minLength(1))),
   chip: v.optional(chipSchema, {}),
+  /** Three: its appliances by turns on three phases, its panels on the second. */
+  phases: v.optional(v.picklist([1, 3]), 1),
   /** At the beginning; the scenario's first one where it is left out. */
   provider: v.optional(v.string()),
   /** One of its provider's (billing.ts). */
@@ -183,6 +185,7 @@ export interface ScenarioHousehold extends HouseholdSpec {
   /** Path of a recording, absolute. */
   trace?: string;
   chip: ChipSpec;
+  phases: 1 | 3;
   provider?: string;
   tariff: BenchTariff;
 }
@@ -291,6 +294,8 @@ function crossCheck(scenario: v.InferOutput<typeof scenarioSchema>): ScenarioPro
         : 'expected a preset, appliances, pv or trace';
       problems.push({ path, message });
     }
+    if (household.phases === 3 && household.trace !== undefined)
+      problems.push({ path: `${path}.phases`, message: 'a recording is of one phase' });
   });
   problems.push(...supplyProblems(scenario));
   control.forEach(({ command, limitW }, n) => {
@@ -356,6 +361,18 @@ export async function loadOf(household: ScenarioHousehold, seed: number): Promis
   return traceLoad(await readTrace(household.trace));
 }
 
+/** What each of its phases draws: one, or three. */
+export async function loadsOf(household: ScenarioHousehold, seed: number): Promise<HouseholdLoad[]> {
+  if (household.phases === 1) return [await loadOf(household, seed)];
+  const { preset, pv, ...others } = household;
+  const all = [...(preset ? presets[preset] : []), ...(household.appliances ?? [])];
+  return [0, 1, 2].map((phase) => {
+    const appliances = all.filter((_, index) => index % 3 === phase);
+    const own = { ...others, id: `${household.id}-L${phase + 1}`, appliances, ...(phase === 1 && pv && { pv }) };
+    return createHouseholdLoad(own, seed);
+  });
+}
+
 /** The same neighbourhood with `count` households: the first ones, or all and further, varied ones. */
 export function extendScenario(scenario: Scenario, count: number, seed = scenario.seed): Scenario {
   const households = scenario.households.slice(0, count);
@@ -398,6 +415,7 @@ function variedHousehold(id: string, n: number, seed: number, place: HouseholdSp
     place,
     mains: nominalMains,
     chip: {},
+    phases: 1,
     tariff: 'flex',
   };
 }

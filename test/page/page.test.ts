@@ -244,7 +244,8 @@ browse(`the clamp check, guided, by keyboard alone; ${withChromium}`, async (t) 
   const made = await open(t);
   const { tab, view } = made;
   await tab.goto(made.page.url);
-  await tab.keyboard.type(made.password); // The password field has the focus.
+  await tab.locator('#password:focus').waitFor(); // By itself.
+  await tab.keyboard.type(made.password);
   await tab.keyboard.press('Enter');
   await tab.locator('#chart svg').waitFor();
   view.warnings = ['clamp looks reversed'];
