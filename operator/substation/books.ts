@@ -27,8 +27,8 @@ export interface SubstationSettings extends CalendarSettings {
   /** An offer or request is paired until so many epochs before its validUntil, and taken so many ahead at most. */
   guardEpochs: number;
   aheadEpochs: number;
-  /** A request waits so long for a neighbour's offer before the DSO sells. */
-  patienceMs: number;
+  /** The DSO sells so long before a request runs out; until then a neighbour may offer. */
+  dsoLeadMs: number;
   /** Open offers above it are bought by the DSO; −1: never. */
   surplusThreshold: number;
   /** Coins of one withdrawal, the same for everybody. */

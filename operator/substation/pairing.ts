@@ -171,7 +171,7 @@ export class Pairing {
     const { now, settings } = this.#books;
     const guardMs = (settings.guardEpochs + 1) * settings.epochMs;
     const endMs = Math.min(slotStartMs(request.startSlot), request.validUntil * settings.epochMs) - guardMs;
-    return now >= endMs - settings.patienceMs;
+    return now >= endMs - settings.dsoLeadMs;
   }
   #keyBytes(keyId: Uint8Array): number {
     return this.#books.coinKey(keyId)!.publicKey.length;

@@ -44,3 +44,12 @@ export const keysetAnswer = v.strictObject({ keyset: bytes(1, KEYSET_MOST_BYTES)
 export type WithdrawRequest = v.InferOutput<typeof withdrawRequest>;
 export type DepositRequest = v.InferOutput<typeof depositRequest>;
 export type DepositAnswer = v.InferOutput<typeof depositAnswer>;
+
+/**
+ * The line, for the substation's modem, where it is another machine's (or a simulated one): what was heard goes in, what is to be sent
+ * comes out. @property nowMs moves protocol time where the substation follows a conductor
+ */
+export const LINE_PATH = '/trading/line';
+const frames = v.pipe(v.array(bytes(1, 235)), v.maxLength(150));
+export const lineRequest = v.strictObject({ nowMs: v.pipe(v.number(), v.integer(), v.minValue(0)), frames });
+export const lineAnswer = v.strictObject({ frames: v.array(bytes(1, 235)) });

@@ -31,7 +31,7 @@ export const settings: SubstationSettings = {
   epochMs: EPOCH_MS,
   guardEpochs: 1,
   aheadEpochs: 200,
-  patienceMs: SLOT_MS,
+  dsoLeadMs: SLOT_MS,
   surplusThreshold: -1,
   standardCoins: 4,
   resendMs: 100,

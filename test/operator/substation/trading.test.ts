@@ -83,7 +83,7 @@ test('nobody offers: the DSO sells; too many offer: the DSO buys; nobody asks: w
 });
 
 test('a request waits for a neighbour as long as it may, another piece is not paired with it', async (t) => {
-  const cell = await makeCell(t, { more: { patienceMs: 0 } });
+  const cell = await makeCell(t, { more: { dsoLeadMs: 0 } });
   await cell.load();
   const [a, b, c] = cell.meters;
   const piece = cell.piece();
