@@ -2,8 +2,8 @@
  * The provider's billing, as one service beside the readings: two stores of its own, routes for gateways, a topic for prices.
  * Readings and bills share a process and a folder, nothing else: neither store is open to the other's steps.
  */
-import { createPrivateKey } from 'node:crypto';
-import { readFileSync, statSync } from 'node:fs';
+import { createHash, createPrivateKey } from 'node:crypto';
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { decodeBill } from '../../protocol/billing/bill.ts';
@@ -14,6 +14,7 @@ import {
   billCall,
   commitmentsCall,
   disclosureCall,
+  POLICIES_MOST,
   PRICES_ANSWER_BYTES,
   policiesCall,
   pricesCall,
@@ -36,7 +37,7 @@ import {
 import { BillDesk, BillStore, type Customer, type ReceivedBill } from './bills.ts';
 import { CommitmentStore } from './commitments.ts';
 import { plannedPrices } from './price-plan.ts';
-import { type OfferedTariff, openPolicies, PricePublisher, PriceStore } from './price-publisher.ts';
+import { type OfferedPolicy, type OfferedTariff, openPolicies, PricePublisher, PriceStore } from './price-publisher.ts';
 import { asked, type Question, Questions } from './questions.ts';
 import { Verdicts } from './verdicts.ts';
 
@@ -74,7 +75,7 @@ export interface Billing {
   questions(): Question[];
   /** Asks a customer to be told something. @returns the question's number @throws Refusal */
   ask(question: v.InferOutput<typeof asked>): number;
-  /** What a third party judges a bill by, as a file; null where it is not here or proves nothing. */
+  /** What a third party judges a bill by, as text of a file; null where it is not here or proves nothing. */
   dispute(customer: string, firstSlot: number): string | null;
   /** Newest list of each tariff. */
   prices(): { tariff: string; number: number; endSlot: number }[];
@@ -178,13 +179,7 @@ export async function startBilling(
         method: 'POST',
         path: policiesCall.path,
         body: policiesCall.body,
-        handle: ({ tariff }) => ({
-          policies:
-            publisher
-              .tariff(tariff)
-              ?.policies.slice(-POLICIES_TOLD)
-              .map(({ bytes }) => bytes) ?? [],
-        }),
+        handle: ({ tariff }) => ({ policies: toldOf(publisher.tariff(tariff)?.policies ?? []) }),
       }),
       identifiedRoute({
         method: 'POST',
@@ -222,10 +217,10 @@ export async function startBilling(
         path: '/billing/dispute',
         body: v.strictObject({ customer: v.string(), firstSlot: v.pipe(v.number(), v.integer()) }),
         handle: ({ customer, firstSlot }) => {
-          const file = dispute(customer, firstSlot);
-          if (file === null)
+          const text = dispute(customer, firstSlot);
+          if (text === null)
             throw new Refusal('no such bill', 'there is no bill of this customer that proves anything', 'final');
-          return { file };
+          return { file: writeDisputeFile(stateDir, text) };
         },
       }),
     ],
@@ -255,8 +250,26 @@ export async function startBilling(
   };
 }
 
-/** Of a policy's versions those that still matter; more do not fit into an answer. */
-const POLICIES_TOLD = 24;
+/** Of a policy's versions the newest, as many as fit into an answer. */
+function toldOf(policies: readonly OfferedPolicy[]): Uint8Array[] {
+  let left = PRICES_ANSWER_BYTES;
+  const told: Uint8Array[] = [];
+  for (const { bytes } of policies.slice(-POLICIES_MOST).reverse()) {
+    left -= bytes.length;
+    if (left < 0 && told.length > 0) break;
+    told.unshift(bytes);
+  }
+  return told;
+}
+
+/** A month of commitments is more than an answer carries. @returns its path: `disputes/` in the provider's folder, named by its content */
+function writeDisputeFile(stateDir: string, text: string): string {
+  const folder = join(stateDir, 'disputes');
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const file = join(folder, `${createHash('sha256').update(text).digest('hex').slice(0, 16)}.json`);
+  writeFileSync(file, text, { mode: 0o600 });
+  return file;
+}
 
 function offeredTariff(
   { tariffFile, planFile, policyFiles }: BillingConfig['tariffs'][number],

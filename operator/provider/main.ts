@@ -80,6 +80,7 @@ await startParty('provider', async (configFile) => {
         totals: () => store.totals(),
         areaSums: () => store.areaSums(),
         bills: () => billing?.bills() ?? [],
+        questions: () => billing?.questions() ?? [],
         prices: () => billing?.prices() ?? [],
         control: () => control?.sent() ?? [],
         invoices: () => invoices?.all() ?? [],

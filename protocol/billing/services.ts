@@ -47,13 +47,14 @@ export const pricesCall = {
 };
 /** Batches in one request: a day of one register is 3.4 kB. */
 export const COMMITMENTS_MOST = 12;
-const MOST_VERSIONS = 24;
+/** Versions of a policy in one answer. */
+export const POLICIES_MOST = 24;
 const MOST_REQUESTS = 100;
 export const policiesCall = {
   path: '/billing/policies',
   body: v.strictObject({ tariff }),
   answer: v.object({
-    policies: v.pipe(v.array(bytes(1, 21_000)), v.maxLength(MOST_VERSIONS, `has more than ${MOST_VERSIONS} policies`)),
+    policies: v.pipe(v.array(bytes(1, 21_000)), v.maxLength(POLICIES_MOST, `has more than ${POLICIES_MOST} policies`)),
   }),
 };
 export const commitmentsCall = {

@@ -1,10 +1,13 @@
 // What a customer agrees to tell: asked by the provider, agreed to on the page, proved, verified; and what the ledger refuses.
 import { execFile } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import test from 'ava';
+import * as v from 'valibot';
 import { BENCH_POLICIES } from '../../../bench/billing.ts';
+import { GridCa } from '../../../bench/grid-ca.ts';
+import { callAs } from '../../../operator/shared/client.ts';
 import { BilledHouse, FIRST, MONTH, type Quarter, SLOTS, startProvider } from './billed-house.ts';
 
 const PLAN = { default: { import: [30_000], export: [8_000] } };
@@ -113,8 +116,17 @@ test('files: a delegate computes the same fee, a third party comes to the same v
   const verify = join(root, 'scripts/verify-bill');
   const verdict = JSON.parse((await run(verify, [write('dispute.json', dispute), ...trust])).stdout);
   t.like(verdict, { right: true, warnings: [], payment: { feeMilliCent: fee } });
-  // the provider's own file says the same
-  const theirs = write('theirs.json', provider.billing.dispute('4711', END - 96)!);
+  // the provider's own file says the same; its people have it written
+  const { url } = provider.prepared.gateway.provider;
+  const people = await (await GridCa.open(join(provider.directory, 'ca'))).client('provider');
+  const { file: theirs } = await callAs(people, {
+    url,
+    caFile: provider.prepared.gateway.provider.caFile,
+    path: '/billing/dispute',
+    body: { customer: '4711', firstSlot: END - 96 },
+    answer: v.object({ file: v.string() }),
+  });
+  t.is(statSync(theirs).mode & 0o777, 0o600);
   t.like(JSON.parse((await run(verify, [theirs, '--json'])).stdout), { right: true });
   const lower = JSON.parse(dispute);
   const payment = Buffer.from(lower.payment, 'base64url');

@@ -68,7 +68,7 @@ const commitmentsOf = (provider: TestProvider): { n: number; slots: number } => 
   }
 };
 
-for (const tariff of ['flat', 'time-of-use', 'flex', 'tiers', 'blocks'] as const)
+for (const tariff of ['time-of-use', 'flex', 'tiers', 'blocks'] as const)
   test(`${tariff}: the provider verifies the fee and learns it, to the milli-cent`, async (t) => {
     const { provider, house } = await monthWith(t, tariff);
     t.like(commitmentsOf(provider), { n: 2, slots: 2 * 96 }, 'the day that is over, import and export');
