@@ -24,7 +24,7 @@ async function violations(tab: Tab): Promise<string[]> {
   return found as string[];
 }
 
-const DIALOGS = ['setup', 'change', 'moving', 'record', 'naming', 'rules', 'clamp'];
+const DIALOGS = ['calibration', 'setup', 'change', 'moving', 'record', 'naming', 'rules', 'clamp'];
 const LOOKS: Record<string, Look> = {
   desktop: DESKTOP,
   'desktop, dark': { ...DESKTOP, dark: true },

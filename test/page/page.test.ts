@@ -274,6 +274,7 @@ browse(`the clamp check, guided, by keyboard alone; ${withChromium}`, async (t) 
     'last 12 months',
     'Show all 74',
     'Check the clamp …',
+    'Calibrate …',
     'English',
     'Deutsch',
     'Bill and privacy explained',

@@ -124,6 +124,17 @@ export const scripts: Texts = {
       `Die Messklemme sitzt verkehrt herum: Der Zähler sieht ${power} aus dem Haus fließen, während Sie Strom beziehen. Lassen Sie sie umdrehen, sodass ihr Pfeil ins Haus zeigt. In einem Verteilerkasten ist das Arbeit für eine Elektrofachkraft.`,
     failed: 'Kein Ergebnis: {}.',
   },
+  calibration: {
+    looking: 'Der Zähler sieht nach …',
+    keeping: 'Wird unterschrieben und übernommen …',
+    numbers: 'Bitte Volt und Watt in Ziffern.',
+    needsLoad: 'Aufgenommen. Nun mit einem Gerät.',
+    taken: 'Aufgenommen. Mehr Punkte machen es genauer; oder übernehmen Sie es so.',
+    reversed: 'Aufgenommen. Die Messklemme sitzt verkehrt herum: Wird das übernommen, dreht die Software sie um.',
+    kept: 'Übernommen. Der Zähler startet in den nächsten zehn Sekunden neu.',
+    swapped: 'Die Messklemme ist in der Software umgedreht; der Zähler startet in den nächsten zehn Sekunden neu.',
+    refused: 'Nicht geschehen: {}.',
+  },
   setup: {
     help: {
       name: 'Ihr Name, wie Ihr Versorger ihn kennt',

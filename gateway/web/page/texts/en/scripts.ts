@@ -117,6 +117,17 @@ export const scripts = {
       `The clamp is the wrong way round: the meter sees ${power} flowing out while you draw power. Have it turned, so that its arrow points into the house. Inside a distribution board this is an electrician’s work.`,
     failed: 'No result: {}.',
   },
+  calibration: {
+    looking: 'The meter is looking …',
+    keeping: 'Signing and keeping …',
+    numbers: 'Volts and watts, in figures, please.',
+    needsLoad: 'Taken. Now with a load.',
+    taken: 'Taken. More points make it better; or keep it as it is.',
+    reversed: 'Taken. The clamp is the wrong way round: keeping this turns it in software.',
+    kept: 'Kept. The meter starts anew with it within ten seconds.',
+    swapped: 'The clamp is turned in software; the meter starts anew within ten seconds.',
+    refused: 'Not done: {}.',
+  },
   setup: {
     help: {
       name: 'Your name, as your provider knows it',
