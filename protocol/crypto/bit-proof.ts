@@ -13,7 +13,8 @@
  *           →           f_i = a_i·x + s_i,  ρ = α·x + σ,  τ = δ·b·x + τ_1·x + τ_0
  *
  * and the verifier checks A^x·S = G^ρ·Π G_i^{f_i} and V^{δx}·T_1^x·T_0 = G^τ·H^{Σ y^i·f_i·(x − f_i) + δ·Σ 2^i·f_i}: f_i·(x − f_i) has no term in
- * x² exactly if a_i is 0 or 1. The f_i are uniform, so nothing else is told.
+ * x² exactly if a_i is 0 or 1. The f_i are uniform, so nothing else is told. The vectors are made in variable time: the prover is at home
+ * and sends when its slot's bundle leaves, whatever it took.
  *
  *   proof   A 33 ‖ S 33 ‖ T_1 33 ‖ T_0 33 ‖ ρ 32 ‖ τ 32 ‖ f_i 32 each: 1,220 B for 32 bits
  */
