@@ -4,12 +4,12 @@
  *
  * Each phase has a voltage, a clamp and a calibration of its own. The windows are taken one after the other, each second, into the same memory.
  */
-import type { Sampler } from '../meter.ts';
 import type { Measurement, Metering } from './meter.ts';
 
 /** One more phase than the first. */
 export interface Phase {
-  sampler: Sampler;
+  /** Fills `raw`, and says how long that took, s. */
+  sampler: { raw: Uint16Array; read(): number };
   metering: Metering;
 }
 

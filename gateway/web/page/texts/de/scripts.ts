@@ -1,8 +1,8 @@
 /** German, of the page's scripts: plain text by script. Numbers and times come formatted, or are counted here. */
 import { formatNumber, plural } from '../../../../../web/page/format.ts';
-import type { Texts } from '../texts.ts';
+import type { scripts as english } from '../en/scripts.ts';
 
-export const scripts: Texts = {
+export const scripts: typeof english = {
   now: {
     says: {
       import: ['Sie beziehen', 'aus dem Netz'],
