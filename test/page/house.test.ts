@@ -55,6 +55,26 @@ async function open(t: Context, look: Look = DESKTOP, view = furnished()) {
 
 const text = async (tab: Tab, selector: string) => (await tab.locator(selector).first().textContent())!;
 
+browse(
+  `what is sold without a name: the wallet by month, and what the control centre could see; ${withChromium}`,
+  async (t) => {
+    const { tab, view, faults } = await open(t);
+    await tab.locator('#selling').waitFor();
+    const rows = await tab.locator('#selling-months tbody tr').allTextContents();
+    t.is(rows.length, 2);
+    t.regex(rows[0], /June.*62\.04.*2,380.*17.*603.*Selling/);
+    t.regex(rows[1], /May.*120\.43.*1,204.*9\.63 paid/);
+    t.regex(await text(tab, '#selling-named'), /3,000 credentials for a month, like everybody/);
+    t.regex(await text(tab, '#selling-unnamed'), /5 sales of this house in 2 quarter hours/);
+    t.is((await text(tab, '#selling-trouble')).trim(), '');
+    view.house.selling = { enabled: false, trouble: 'a key is another', months: [], seen: [] };
+    await tab.reload();
+    await tab.locator('#selling-trouble', { hasText: 'a key is another' }).waitFor();
+    t.regex(await text(tab, '#selling-says'), /switched off/);
+    t.deepEqual(faults, []);
+  },
+);
+
 browse(`the month's bill, line by line, a known answer; ${withChromium}`, async (t) => {
   const { tab, view, faults } = await open(t);
   await tab.locator('#bill').waitFor();

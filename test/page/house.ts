@@ -6,6 +6,7 @@ import type {
   ControlView,
   FoundDay,
   LogState,
+  SellingView,
   SetupView,
   SoftwareView,
   SupplyView,
@@ -29,6 +30,7 @@ export interface House {
   appliances: ApplianceRow[];
   control: ControlView;
   found: FoundDay | null;
+  selling: SellingView | null;
 }
 
 export const bareHouse = (): House => ({
@@ -41,6 +43,7 @@ export const bareHouse = (): House => ({
   appliances: [],
   control: { messages: [], refusals: [], trouble: null },
   found: null,
+  selling: null,
 });
 
 export const furnishedHouse = (): House => ({
@@ -122,6 +125,43 @@ export const furnishedHouse = (): House => ({
       { reason: 'control.area: is district-9; this household is in district-4', times: 2, lastMs: NOW_MS - HOUR_MS },
     ],
     trouble: null,
+  },
+  selling: {
+    enabled: true,
+    trouble: null,
+    months: [
+      {
+        ...{
+          month: JUNE - 1,
+          mode: 'receipts',
+          value: 10,
+          creditMilliCent: 80,
+          amount: 3000,
+          registered: 3000,
+          unused: 0,
+        },
+        ...{ waiting: 0, sold: 0, lapsed: 0, shown: 1204, accepted: 1204, receipts: 1204, soldMwh: 120_431_000 },
+        ...{ stage: 'over', trouble: null },
+        payment: { count: 1204, credits: 12_040, milliCent: 963_200, carriedMicrocredits: 3_100_000 },
+      },
+      {
+        ...{
+          month: JUNE,
+          mode: 'receipts',
+          value: 10,
+          creditMilliCent: 80,
+          amount: 3000,
+          registered: 3000,
+          unused: 2380,
+        },
+        ...{ waiting: 17, sold: 603, lapsed: 0, shown: 611, accepted: 603, receipts: 0, soldMwh: 62_040_000 },
+        ...{ stage: null, trouble: null, payment: null },
+      },
+    ],
+    seen: [
+      { slot: 1_910_000, sales: 4 },
+      { slot: 1_909_999, sales: 1 },
+    ],
   },
   found: {
     drawnMwh: 8_000_000,

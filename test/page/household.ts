@@ -21,6 +21,7 @@ import type {
   QuarterHour,
   ReportRow,
   ReportState,
+  SellingView,
   SetupView,
   SoftwareView,
   SupplyView,
@@ -233,8 +234,8 @@ export class MemoryHousehold implements HouseholdView {
   logState(): LogState | null {
     return this.house.log;
   }
-  selling(): null {
-    return null;
+  selling(): SellingView | null {
+    return this.house.selling;
   }
   ledger(): null {
     return null;

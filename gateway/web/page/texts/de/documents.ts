@@ -80,6 +80,7 @@ export const documents: Record<keyof typeof english, string> = {
   'selling.lead':
     'Was Ihre Anlage einspeist, wird mit anonymen Berechtigungen, die Ihr Zähler selbst erzeugt, an die Leitstelle verkauft: Sie bezahlt den Monat und <strong>erfährt nie, wann Sie verkauft haben</strong>.',
   'selling.month': 'Monat',
+  'selling.months': 'Verkauft, nach Monaten',
   'selling.unused': 'Unbenutzt',
   'selling.waiting': 'Unterwegs',
   'selling.sold': 'Verkauft',

@@ -76,6 +76,7 @@ export const documents = {
   'selling.lead':
     'What your panels feed in is sold to the control centre with anonymous credentials that your meter makes: it pays you for the month, and <strong>never learns when you sold</strong>.',
   'selling.month': 'Month',
+  'selling.months': 'Sold, by month',
   'selling.unused': 'Unused',
   'selling.waiting': 'On the way',
   'selling.sold': 'Sold',
