@@ -13,7 +13,8 @@ import { SLOTS_PER_DAY, slotOf, slotStartMs } from '../../protocol/time/slots.ts
 import { MalformedError } from '../../protocol/wire/bytes.ts';
 import type { GatewayStore, StoreCompanion } from '../store.ts';
 import type { BillView, DisclosureView, LogState, PriceRow } from '../web/household-view.ts';
-import { type BillPart, Bills, type IdentifierSource, type KeptBill } from './bills.ts';
+import type { BillPart, IdentifierSource } from './bill-part.ts';
+import { Bills, type KeptBill } from './bills.ts';
 import { type Allocation, Commitments } from './commitments.ts';
 import { type Contract, Contracts, type ContractTerms } from './contracts.ts';
 import { Disclosures } from './disclosures.ts';

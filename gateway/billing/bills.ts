@@ -35,29 +35,18 @@ import {
   requestsCall,
 } from '../../protocol/billing/services.ts';
 import { isDynamic, type Policy } from '../../protocol/billing/tariff.ts';
-import type { RequestSigner } from '../../protocol/identity/signed-request.ts';
 import { ServiceError } from '../../protocol/services/call.ts';
 import type { Clock } from '../../protocol/time/clock.ts';
 import { monthFirstSlot, monthOf } from '../../protocol/time/months.ts';
 import { SLOTS_PER_DAY, slotOf, slotStartMs } from '../../protocol/time/slots.ts';
 import { callService } from '../services/client.ts';
 import type { GatewayStore, MeterBatch, StoreCompanion } from '../store.ts';
+import type { BillPart, Identifier, IdentifierSource } from './bill-part.ts';
 import type { Commitments, SeriesName } from './commitments.ts';
 import type { Contract, Contracts } from './contracts.ts';
 import type { Disclosures } from './disclosures.ts';
 import type { HouseholdLog } from './household-log.ts';
 import { provePayment } from './payment-worker.ts';
-
-/** The identifier: its certificate, its key in the TPM. */
-export interface Identifier extends RequestSigner {
-  /** P-256 compressed, 33 B. */
-  publicKey: Uint8Array;
-}
-/**
- * The identifier that a provider knows; null while the household has none, not having been initialised.
- * @throws Error while the TPM is away
- */
-export type IdentifierSource = (provider: string) => Promise<Identifier | null>;
 
 export interface BillsOptions {
   log: HouseholdLog;
@@ -69,14 +58,6 @@ export interface BillsOptions {
   say(line: string): void;
 }
 
-/** What a bill is about: the slots of a month that a contract covers, as far as they were measured here and had a price. */
-export interface BillPart {
-  contract: Contract;
-  month: number;
-  firstSlot: number;
-  /** The first that is not in it. */
-  endSlot: number;
-}
 export interface KeptBill {
   /** Number of the contract. */
   contract: number;

@@ -34,7 +34,7 @@ import { monthFirstSlot } from '../../protocol/time/months.ts';
 import { SLOTS_PER_DAY } from '../../protocol/time/slots.ts';
 import { ALLOCATIONS_TABLE } from '../ledger/tables.ts';
 import type { GatewayStore, StoreCompanion } from '../store.ts';
-import type { Identifier } from './bills.ts';
+import type { Identifier } from './bill-part.ts';
 import type { LogKeySource } from './household-log.ts';
 
 /** Which commitments: those of one contract, for one purpose of the allocation ledger, of one month. */

@@ -23,7 +23,7 @@ import { slotStartMs } from '../../protocol/time/slots.ts';
 import { MalformedError } from '../../protocol/wire/bytes.ts';
 import type { GatewayStore, StoreCompanion } from '../store.ts';
 import type { DisclosureRow, DisclosureView } from '../web/household-view.ts';
-import type { BillPart } from './bills.ts';
+import type { BillPart } from './bill-part.ts';
 import type { Commitments } from './commitments.ts';
 
 const TABLES = `CREATE TABLE IF NOT EXISTS disclosures (id INTEGER PRIMARY KEY, name TEXT NOT NULL, party TEXT NOT NULL,

@@ -2,7 +2,8 @@
 import { join } from 'node:path';
 import test from 'ava';
 import fc from 'fast-check';
-import { type BillPart, Bills } from '../../../gateway/billing/bills.ts';
+import type { BillPart } from '../../../gateway/billing/bill-part.ts';
+import { Bills } from '../../../gateway/billing/bills.ts';
 import { Contracts, type ContractTerms } from '../../../gateway/billing/contracts.ts';
 import { openDatabase } from '../../../gateway/store-schema.ts';
 import { BillStore } from '../../../operator/provider/bills.ts';

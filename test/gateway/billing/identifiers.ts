@@ -4,7 +4,7 @@ import { randomBytes, webcrypto } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { BasicConstraintsExtension, X509CertificateGenerator } from '@peculiar/x509';
-import type { Identifier } from '../../../gateway/billing/bills.ts';
+import type { Identifier } from '../../../gateway/billing/bill-part.ts';
 import { generateSigningKey, signP256 } from '../../../protocol/crypto/p256.ts';
 import { type CertificateSubject, issueHolderCertificate } from '../../../protocol/identity/certificates.ts';
 
