@@ -9,7 +9,7 @@
  */
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
+import type { DatabaseSync } from 'node:sqlite';
 import { type Calibration, checkCalibration, nominalCalibration } from '../../hardware/calibration.ts';
 import type { CalibrationClaim } from '../../protocol/attestation/evidence.ts';
 import { LABELS, labelled } from '../../protocol/crypto/labels.ts';
@@ -28,10 +28,11 @@ import {
 } from '../../protocol/wire/calibration-messages.ts';
 import { SESSION_CALIBRATION } from '../../protocol/wire/sessions.ts';
 import type { MeterSessions } from '../meter/sessions.ts';
+import { openDatabase } from '../store-schema.ts';
 import { type CalibrationPoint, type Fit, fitCalibration } from './fit.ts';
 
 const SCHEMA = `CREATE TABLE IF NOT EXISTS calibrations (n INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, digest BLOB NOT NULL,
-  document TEXT NOT NULL, reversed INTEGER NOT NULL, points TEXT NOT NULL, signature BLOB) STRICT`;
+  document TEXT NOT NULL, reversed INTEGER NOT NULL, points TEXT NOT NULL, signature BLOB) STRICT;`;
 /** Where no windows are asked for: half a minute, ten times what noise needs at 5 % of the range. */
 export const USUAL_WINDOWS = 30;
 /** How long the meter may take over an answer, beyond the windows, each a second. */
@@ -96,8 +97,7 @@ export class MeterCalibration {
 
   constructor(options: MeterCalibrationOptions) {
     this.#options = options;
-    this.#database = new DatabaseSync(join(options.dataDir, 'calibrations.db'));
-    this.#database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; ${SCHEMA}`);
+    this.#database = openDatabase(join(options.dataDir, 'calibrations.db'), 'FULL', SCHEMA);
     options.sessions.on(SESSION_CALIBRATION, (body) => this.#receive(body));
   }
 

@@ -37,7 +37,7 @@ function badMorning(seed: number): object {
   };
 }
 
-for (const seed of [1, 2]) {
+for (const seed of [1]) {
   test.serial(`sixteen kills and three power cuts in a morning, seed ${seed}`, async (t) => {
     const folder = temporaryFolder(t);
     const outcome = await runQuietmeter(folder, '--scenario', writeScenario(folder, badMorning(seed)));

@@ -51,7 +51,7 @@ test('the README names these commands and no others', (t) => {
     './scripts/run',
     './scripts/test',
     './scripts/run --help',
-    './scripts/run --households 10 --report result.json',
+    './scripts/run --households 5 --report result.json',
     './scripts/run --scenario bench/scenarios/faults.json',
     './scripts/run --scenario bench/scenarios/provider-change.json',
     'npm run -s measure -- accuracy',
@@ -121,16 +121,16 @@ test.serial('./scripts/run --households N --report FILE', async (t) => {
   const folder = temporaryFolder(t);
   const scenario = writeScenario(folder, hour);
   const { code, output } = await shell(
-    `./scripts/run --households 10 --report ${folder}/result.json --scenario ${scenario} --state ${folder}/state`,
+    `./scripts/run --households 5 --report ${folder}/result.json --scenario ${scenario} --state ${folder}/state`,
   );
   t.is(code, 0, output);
-  t.is(JSON.parse(readFileSync(`${folder}/result.json`, 'utf8')).households.length, 10);
+  t.is(JSON.parse(readFileSync(`${folder}/result.json`, 'utf8')).households.length, 5);
 });
 
 test.serial('./scripts/run --scenario bench/scenarios/faults.json', async (t) => {
   const folder = temporaryFolder(t);
   const { code, output } = await shell(
-    `./scripts/run --scenario bench/scenarios/faults.json --report ${folder}/result.json --state ${folder}/state`,
+    `./scripts/run --scenario bench/scenarios/faults.json --days 0.4 --report ${folder}/result.json --state ${folder}/state`,
   );
   t.is(code, 0, output);
 });

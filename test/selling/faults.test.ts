@@ -34,13 +34,17 @@ const altered = (bytes: Uint8Array, at = 40): Uint8Array => {
   copy[at] ^= 1;
   return copy;
 };
-/** Each credential once, and all of the export paid. */
-function whole(t: { is(a: unknown, b: unknown): void; true(a: boolean, m?: string): void }, house: House): void {
+/** Each credential once, and all of the export paid. @param late a sale may have come after its slot's time, and was made anew */
+function whole(
+  t: { is(a: unknown, b: unknown): void; true(a: boolean, m?: string): void },
+  house: House,
+  { late = false } = {},
+): void {
   const [payment] = house.rig.centre.settlement.payments();
   const left = exportsOf(house) * WEIGHT - payment.credits * 1_000_000;
   t.true(left >= 0 && left < VALUE * 1_000_000, `${left} microcredits are left`);
   t.is(totals(house.rig.centre).used, payment.count);
-  t.is(house.rig.centre.books.counters.read().salesRefused ?? 0, 0);
+  if (!late) t.is(house.rig.centre.books.counters.read().salesRefused ?? 0, 0);
 }
 
 test('a helper that lies: each wrong inverse is refused and told of; with right ones everything goes on', async (t) => {
@@ -232,7 +236,7 @@ test('a gateway that lost what it was to keep: told of; other credentials are so
   t.is(totals(house.rig.centre).used, 0);
   house.line = (_from, _session, body) => [body];
   await runOut(house);
-  whole(t, house);
+  whole(t, house, { late: true });
 });
 
 test('what is no message of theirs changes nothing on either side', async (t) => {
