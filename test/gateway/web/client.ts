@@ -30,7 +30,9 @@ export class Client {
   }
 
   open() {
-    return connect(this.origin, { ca: this.#ca });
+    const session = connect(this.origin, { ca: this.#ca });
+    session.on('error', () => {}); // a page that closes resets what is open; who waits for an answer hears of it anyway
+    return session;
   }
 
   async request(path: string, { method, form, body, headers }: Request = {}): Promise<Answer> {
