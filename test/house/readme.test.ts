@@ -130,7 +130,7 @@ test.serial('./scripts/run --households N --report FILE', async (t) => {
 test.serial('./scripts/run --scenario bench/scenarios/faults.json', async (t) => {
   const folder = temporaryFolder(t);
   const { code, output } = await shell(
-    `./scripts/run --scenario bench/scenarios/faults.json --days 0.4 --report ${folder}/result.json --state ${folder}/state`,
+    `./scripts/run --scenario bench/scenarios/faults.json --report ${folder}/result.json --state ${folder}/state`,
   );
   t.is(code, 0, output);
 });
